@@ -1,0 +1,242 @@
+//! The one type in which the engine speaks about input: a [`Diagnostic`] with a stable code, a place and a way out.
+//!
+//! Producers collect diagnostics and never print; the renderers beside this file turn them into source
+//! snippets ([`snippet`]), JSON ([`json`]), SARIF ([`sarif`]) and GitHub annotations ([`github`]).
+
+pub mod codes;
+
+use std::{fmt, sync::Arc};
+
+pub use codes::Code;
+
+/// How bad a [`Diagnostic`] is. Errors refuse the whole run, the others never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The input cannot be used.
+    Error,
+    /// The input can be used, but probably does not mean what its author thinks.
+    Warning,
+    /// Something worth knowing.
+    Note,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        })
+    }
+}
+
+/// Names one file of a [`Sources`] table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// A half-open range of bytes in one source file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// Makes a span of `start..end` in `file`.
+    pub fn new(file: FileId, start: usize, end: usize) -> Self {
+        let clamp = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { file, start: clamp(start), end: clamp(end.max(start)) }
+    }
+}
+
+/// A span with what there is to say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What; may be empty for a bare underline.
+    pub text: String,
+}
+
+/// Replaces the bytes of `span` by `replacement`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What goes.
+    pub span: Span,
+    /// What comes.
+    pub replacement: String,
+}
+
+/// A correction that a machine may apply without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// Says what the fix does, in the imperative.
+    pub title: String,
+    /// Non-overlapping edits, all or none.
+    pub edits: Vec<Edit>,
+}
+
+/// One finding about the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable code; `gatewright explain CODE` tells more.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence: what is wrong.
+    pub message: String,
+    /// The primary label is the first; more may point into a second file.
+    pub labels: Vec<Label>,
+    /// Next steps, each one sentence.
+    pub help: Vec<String>,
+    /// A machine-applicable correction.
+    pub fix: Option<Fix>,
+    /// Name of the file when there is no span in it (unreadable, not UTF-8).
+    pub path: Option<String>,
+}
+
+impl Diagnostic {
+    /// Starts a diagnostic of the code's own severity.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: code.info().severity,
+            message: message.into(),
+            labels: Vec::new(),
+            help: Vec::new(),
+            fix: None,
+            path: None,
+        }
+    }
+
+    /// Adds a label; the first one is the primary place.
+    #[must_use]
+    pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Adds a next step.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Adds a correction made of one edit.
+    #[must_use]
+    pub fn fix(mut self, title: impl Into<String>, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { title: title.into(), edits: vec![Edit { span, replacement: replacement.into() }] });
+        self
+    }
+
+    /// Names the file of a finding that has no place inside it.
+    #[must_use]
+    pub fn in_file(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Changes the severity, for modes that are stricter or laxer than the default.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Tells whether this finding refuses the run.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The primary place.
+    pub fn span(&self) -> Option<Span> {
+        self.labels.first().map(|label| label.span)
+    }
+}
+
+/// One text that spans point into.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// As shown to people: the path as given on the command line, or the name of an inline document.
+    pub name: String,
+    /// Decoded text, byte-order mark removed.
+    pub text: Arc<str>,
+    line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    /// Line and column (both from 1, column in characters) of a byte offset.
+    pub fn position(&self, offset: u32) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts[line - 1] as usize;
+        let end = (offset as usize).min(self.text.len());
+        let column = self.text.get(start..end).map_or(1, |before| before.chars().count() + 1);
+        (line, column)
+    }
+}
+
+/// All texts of a run; every [`Span`] of the run points into this table.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+}
+
+impl Sources {
+    /// Adds a text and returns the id that spans into it carry.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
+        let text = text.into();
+        let line_starts = std::iter::once(0)
+            .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at as u32 + 1))
+            .collect();
+        self.files.push(SourceFile { name: name.into(), text, line_starts });
+        FileId((self.files.len() - 1) as u32)
+    }
+
+    /// The file of an id that this table gave out.
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text under a span.
+    pub fn text(&self, span: Span) -> &str {
+        self.get(span.file).text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// `file:line` of a span, as provenance is printed.
+    pub fn place(&self, span: Span) -> String {
+        let file = self.get(span.file);
+        format!("{}:{}", file.name, file.position(span.start).0)
+    }
+
+    /// Sorts findings the way people read them: by file, then place, then severity.
+    pub fn sort(&self, diagnostics: &mut [Diagnostic]) {
+        diagnostics.sort_by(|a, b| {
+            let key = |d: &Diagnostic| {
+                let name = match (&d.path, d.span()) {
+                    (Some(path), _) => path.clone(),
+                    (None, Some(span)) => self.get(span.file).name.clone(),
+                    (None, None) => String::new(),
+                };
+                (name, d.span().map_or(0, |span| span.start), d.severity, d.code, d.message.clone())
+            };
+            key(a).cmp(&key(b))
+        });
+    }
+}
+
+/// The known name nearest to a mistyped one, if any is near enough to be meant.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.chars().count().max(3) / 3).max(1))
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,3 @@
+//! Ground floor: words without a domain. Nothing here knows kinds, stores or blueprints.
+
+pub mod diagnostic;

@@ -1,0 +1,3 @@
+//! Flows and the stages bound to them.
+
+pub mod flow;

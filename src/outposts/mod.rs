@@ -1,0 +1,1 @@
+//! Outposts: parts of the server that run elsewhere.

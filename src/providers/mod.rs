@@ -1,0 +1,1 @@
+//! Providers: the protocols by which applications use the identities.

@@ -1,0 +1,1 @@
+//! Sources: where users and groups come from.

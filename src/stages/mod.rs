@@ -1,0 +1,3 @@
+//! Stages: the steps of a flow, each kind with its behaviour in one file.
+
+pub mod password;
