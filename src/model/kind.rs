@@ -38,6 +38,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Default + Send + Syn
     const NUMBERED: bool = false;
     /// Whether objects of the kind are all kept in memory or looked up when needed.
     const RESIDENCY: Residency = Residency::Resident;
+    /// Whether the kind is an instruction to the engine: nothing of it is stored and it has no identifiers.
+    const META: bool = false;
     /// Why a blueprint cannot create objects of this kind, if it cannot. They can still be matched, changed or deleted.
     const NOT_CREATABLE: Option<&'static str> = None;
 

@@ -78,6 +78,8 @@ pub struct KindInfo {
     pub numbered: bool,
     /// See [`Kind::RESIDENCY`].
     pub residency: Residency,
+    /// See [`Kind::META`].
+    pub meta: bool,
     /// See [`Kind::NOT_CREATABLE`].
     pub not_creatable: Option<&'static str>,
     /// Attributes in declaration order.
@@ -339,6 +341,7 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         read_only: K::READ_ONLY,
         numbered: K::NUMBERED,
         residency: K::RESIDENCY,
+        meta: K::META,
         not_creatable: K::NOT_CREATABLE,
         fields,
         check: |object| {
