@@ -6,6 +6,7 @@
 pub mod base;
 pub mod model;
 pub mod store;
+pub mod blueprint;
 
 pub mod identity;
 pub mod policies;

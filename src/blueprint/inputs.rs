@@ -1,0 +1,276 @@
+//! What an evaluation may see of the world outside the documents: context values, environment and files.
+//!
+//! Nothing is visible by default. Whoever starts a run lists what may be read, and everything that is read this
+//! way is secret: it never appears in a plan, a log or a message.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use cap_std::{ambient_authority, fs::Dir};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use indexmap::IndexMap;
+
+use super::value::{MapKey, Val};
+
+/// Variables that `!Env` may always see: they exist to be read by the bootstrap blueprint.
+const ALWAYS_ALLOWED: [&str; 2] = ["AUTHENTIK_BOOTSTRAP_", "GATEWRIGHT_BOOTSTRAP_"];
+
+/// Largest file that `!File` reads.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The inputs of a run besides its documents and the model.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    /// Context given from outside; wins over a document's own context.
+    pub context: IndexMap<MapKey, Val>,
+    /// What `!Env` sees.
+    pub environment: Environment,
+    /// What `!File` sees.
+    pub files: Files,
+    /// Digests of every variable and file that was read, by name; part of a saved plan's preconditions.
+    pub used: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+/// What asking for a variable or a file came to.
+#[derive(Debug, PartialEq)]
+pub enum Access<T> {
+    /// Here it is.
+    Found(T),
+    /// It may be read but is not there; the text says why.
+    Missing(String),
+    /// It may not be read.
+    Denied,
+}
+
+impl Inputs {
+    /// Reads a variable and remembers its digest.
+    pub fn env(&self, name: &str) -> Access<String> {
+        let access = self.environment.get(name);
+        self.remember("env", name, &access);
+        access
+    }
+
+    /// Reads a file and remembers its digest. `folder` is the folder of the blueprint source, which is always allowed.
+    pub fn file(&self, folder: Option<&Path>, path: &str) -> Access<String> {
+        let access = self.files.get(folder, path);
+        self.remember("file", path, &access);
+        access
+    }
+
+    fn remember(&self, what: &str, name: &str, access: &Access<String>) {
+        let digest = match access {
+            Access::Found(text) => blake3::hash(text.as_bytes()).to_hex().to_string(),
+            Access::Missing(_) => "missing".to_owned(),
+            Access::Denied => return,
+        };
+        if let Ok(mut used) = self.used.lock() {
+            used.insert(format!("{what}:{name}"), digest);
+        }
+    }
+}
+
+/// The variables that `!Env` sees.
+#[derive(Clone, Default)]
+pub struct Environment {
+    given: BTreeMap<String, String>,
+    process: BTreeMap<String, String>,
+    allowed: Option<GlobSet>,
+}
+
+impl Environment {
+    /// An environment of variables that were listed one by one (`--env-file`), of which all are visible, and of
+    /// the process's own, of which those that match a pattern are.
+    ///
+    /// # Errors
+    /// The pattern that is no glob.
+    pub fn new(
+        given: BTreeMap<String, String>,
+        process: BTreeMap<String, String>,
+        allowed: &[String],
+    ) -> Result<Environment, globset::Error> {
+        let mut globs = GlobSetBuilder::new();
+        for pattern in allowed {
+            globs.add(Glob::new(pattern)?);
+        }
+        Ok(Environment { given, process, allowed: Some(globs.build()?) })
+    }
+
+    fn get(&self, name: &str) -> Access<String> {
+        if let Some(value) = self.given.get(name) {
+            return found_unless_empty(value);
+        }
+        let allowed = ALWAYS_ALLOWED.iter().any(|prefix| name.starts_with(prefix))
+            || self.allowed.as_ref().is_some_and(|globs| globs.is_match(name));
+        match (allowed, self.process.get(name)) {
+            (false, _) => Access::Denied,
+            (true, Some(value)) => found_unless_empty(value),
+            (true, None) => Access::Missing("is not set".to_owned()),
+        }
+    }
+}
+
+/// An empty variable counts as unset (spec blueprints §3.1).
+fn found_unless_empty(value: &str) -> Access<String> {
+    if value.is_empty() { Access::Missing("is empty".to_owned()) } else { Access::Found(value.to_owned()) }
+}
+
+/// The variables of an environment file: `NAME=value` lines, `#` comments, optional `export` and quotes.
+///
+/// # Errors
+/// Number (from 1) of the first line that is none of these.
+pub fn parse_env_file(text: &str) -> Result<BTreeMap<String, String>, usize> {
+    let mut variables = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) = line.split_once('=').ok_or(at + 1)?;
+        let name = name.trim();
+        let usable = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if name.is_empty() || !name.chars().all(usable) {
+            return Err(at + 1);
+        }
+        let value = value.trim();
+        let unquoted = ['"', '\'']
+            .iter()
+            .find_map(|quote| value.strip_prefix(*quote).and_then(|inner| inner.strip_suffix(*quote)))
+            .unwrap_or(value);
+        variables.insert(name.to_owned(), unquoted.to_owned());
+    }
+    Ok(variables)
+}
+
+/// The folders that `!File` may read from, besides the blueprint's own.
+#[derive(Clone, Default)]
+pub struct Files {
+    allowed: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    /// Allows folders, given as absolute or relative to the working directory.
+    pub fn new(allowed: impl IntoIterator<Item = PathBuf>) -> Files {
+        Files { allowed: allowed.into_iter().collect() }
+    }
+
+    /// Every path is opened inside a directory handle, so `..` and symlinks cannot lead out of it, also not when
+    /// they change between a check and the reading.
+    fn get(&self, folder: Option<&Path>, path: &str) -> Access<String> {
+        let wanted = Path::new(path);
+        let inside = folder.into_iter().chain(self.allowed.iter().map(PathBuf::as_path));
+        let mut missing = None;
+        for root in inside {
+            let relative = if wanted.is_absolute() {
+                match wanted.strip_prefix(root) {
+                    Ok(relative) => relative,
+                    Err(_) => continue,
+                }
+            } else if wanted.components().any(|part| part == Component::ParentDir) {
+                continue;
+            } else {
+                wanted
+            };
+            match read_inside(root, relative) {
+                Ok(text) => return Access::Found(text.trim().to_owned()),
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && escapes(root, relative) => {}
+                Err(error) => missing = Some(error.to_string()),
+            }
+        }
+        missing.map_or(Access::Denied, Access::Missing)
+    }
+}
+
+fn escapes(root: &Path, relative: &Path) -> bool {
+    match (std::fs::canonicalize(root), std::fs::canonicalize(root.join(relative))) {
+        (Ok(root), Ok(target)) => !target.starts_with(root),
+        _ => false,
+    }
+}
+
+fn read_inside(root: &Path, relative: &Path) -> std::io::Result<String> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let file = Dir::open_ambient_dir(root, ambient_authority())?.open(relative)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("is larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn only_listed_variables_are_visible() {
+        let process = variables(&[("HOME", "/root"), ("APP_A", "1"), ("APP_EMPTY", ""), ("AUTHENTIK_BOOTSTRAP_TOKEN", "t")]);
+        let environment = Environment::new(variables(&[("GIVEN", "g")]), process, &["APP_*".to_owned()]).expect("globs");
+        assert_eq!(environment.get("GIVEN"), Access::Found("g".to_owned()));
+        assert_eq!(environment.get("APP_A"), Access::Found("1".to_owned()));
+        assert_eq!(environment.get("APP_EMPTY"), Access::Missing("is empty".to_owned()));
+        assert_eq!(environment.get("APP_NONE"), Access::Missing("is not set".to_owned()));
+        assert_eq!(environment.get("HOME"), Access::Denied);
+        assert_eq!(environment.get("AUTHENTIK_BOOTSTRAP_TOKEN"), Access::Found("t".to_owned()));
+    }
+
+    #[test]
+    fn env_files_are_read_line_by_line() {
+        let text = "# comment\nA=1\nexport B=\"two words\"\n\nC='x'\nD=a=b\n";
+        assert_eq!(parse_env_file(text), Ok(variables(&[("A", "1"), ("B", "two words"), ("C", "x"), ("D", "a=b")])));
+        assert_eq!(parse_env_file("A=1\nnonsense\n"), Err(2));
+    }
+
+    /// Spec security §4.1: no spelling leads out of the allowed folders.
+    #[test]
+    #[cfg(unix)]
+    fn no_file_outside_the_allowed_folders_is_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (inside, outside, blueprints) = (folder.path().join("in"), folder.path().join("out"), folder.path().join("bp"));
+        for dir in [&inside, &outside, &blueprints] {
+            std::fs::create_dir(dir).expect("folder");
+        }
+        std::fs::write(inside.join("ok"), "  fine\n").expect("file");
+        std::fs::write(blueprints.join("own"), "own").expect("file");
+        std::fs::write(outside.join("secret"), "SECRET").expect("file");
+        std::os::unix::fs::symlink(outside.join("secret"), inside.join("link")).expect("link");
+        std::os::unix::fs::symlink("../out/secret", inside.join("relative-link")).expect("link");
+        std::os::unix::fs::symlink(&outside, inside.join("folder-link")).expect("link");
+        std::os::unix::fs::symlink("ok", inside.join("inner-link")).expect("link");
+        let files = Files::new([inside.clone()]);
+        let get = |path: &str| files.get(Some(&blueprints), path);
+        assert_eq!(get("ok"), Access::Found("fine".to_owned()));
+        assert_eq!(get("./ok"), Access::Found("fine".to_owned()));
+        assert_eq!(get("inner-link"), Access::Found("fine".to_owned()));
+        assert_eq!(get("own"), Access::Found("own".to_owned()));
+        assert_eq!(get(inside.join("ok").to_str().expect("text")), Access::Found("fine".to_owned()));
+        assert!(matches!(get("absent"), Access::Missing(_)));
+        let absolute = outside.join("secret");
+        let climbing = inside.join("../out/secret");
+        for path in [
+            "../out/secret", "./../out/secret", "x/../../out/secret", "link", "relative-link", "folder-link/secret",
+            "/etc/passwd", "/proc/self/environ", "//etc/passwd", "/etc/../etc/passwd", "..", ".", "", "/", "/dev/zero",
+            "folder-link/../../out/secret", "....//out/secret", "..\\out\\secret", "~/.ssh/id_rsa", "file:///etc/passwd",
+            "%2e%2e/out/secret", "ok/../../out/secret", "own/", "ok/.", "\u{2025}/out/secret", "in/ok",
+            absolute.to_str().expect("text"), climbing.to_str().expect("text"),
+        ] {
+            match get(path) {
+                Access::Found(text) => panic!("{path} gave {text}"),
+                Access::Missing(_) | Access::Denied => {}
+            }
+        }
+    }
+}

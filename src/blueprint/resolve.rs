@@ -1,0 +1,1228 @@
+//! From entries to desired values: which object each entry is about, and what it wants of it.
+//!
+//! Entries are forced on demand and at most once. Knowing *which* object an entry is about needs only its
+//! identifiers, so references between entries work in any order and in circles; only a circle through
+//! identifiers is an error. What is decided by looking for objects (`!Find`) sees the state as the whole plan
+//! leaves it. Where two entries depend on each other's existence, document order decides.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    document::{Document, Entry, Pair},
+    inputs::Inputs,
+    lookup::{self, Lookup, Path, Step},
+    tags::{Evaluator, Fault, Query, World},
+    value::{MapKey, ObjectRef, Val},
+    yaml::{Data, Node},
+};
+use crate::{
+    base::diagnostic::{Code, Diagnostic, Span},
+    model::{KindIndex, KindInfo, Model, Need, Object, Registry, object},
+};
+
+/// What an entry wants of its object (spec blueprints §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// To exist with these attributes.
+    Present,
+    /// To exist; attributes matter only for creation.
+    Created,
+    /// To be created by this very run.
+    MustCreated,
+    /// Not to exist.
+    Absent,
+}
+
+impl State {
+    const NAMES: [(&'static str, State); 4] = [
+        ("present", State::Present),
+        ("created", State::Created),
+        ("must_created", State::MustCreated),
+        ("absent", State::Absent),
+    ];
+}
+
+/// Which object an entry is about.
+#[derive(Debug)]
+pub struct Identity {
+    /// The kind.
+    pub kind: KindIndex,
+    /// Id, stored or derived.
+    pub id: Uuid,
+    /// The stored object, if there is one.
+    pub object: Option<Arc<Object>>,
+    /// What is wanted.
+    pub state: State,
+    /// Identifiers, resolved.
+    pub identifiers: Vec<Attr>,
+    /// Whether a condition or identifier could not be decided because there is no database.
+    pub uncertain: bool,
+}
+
+/// A resolved attribute or identifier.
+#[derive(Clone, Debug)]
+pub struct Attr {
+    /// Name as written.
+    pub key: Arc<str>,
+    /// Place of the name.
+    pub key_span: Span,
+    /// The node of the value.
+    pub node: Arc<Node>,
+    /// The value.
+    pub value: Val,
+}
+
+/// An object permission that an entry grants (2024.8).
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Codename, optionally with the application label.
+    pub permission: String,
+    /// Who gets it: a user or a role.
+    pub holder: ObjectRef,
+    /// Place of the grant.
+    pub span: Span,
+}
+
+/// The resolved body of an entry.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Attributes in order.
+    pub attrs: Vec<Attr>,
+    /// Grants.
+    pub grants: Vec<Grant>,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Open,
+    Working,
+    Done(Rc<T>),
+    Failed,
+}
+
+/// One entry on its way.
+#[derive(Debug)]
+pub struct EntryState {
+    /// Index of the document.
+    pub document: usize,
+    /// Index of the entry in it.
+    pub index: usize,
+    identity: Slot<Option<Identity>>,
+    body: Slot<Body>,
+}
+
+/// How to resolve.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// There is no database: what would have to be looked up is unknown instead of absent.
+    pub offline: bool,
+}
+
+#[derive(Default)]
+struct FieldIndex {
+    by_text: HashMap<Arc<str>, Vec<usize>>,
+    other: Vec<usize>,
+}
+
+/// Resolves the entries of all documents against a model.
+pub struct Resolver<'a> {
+    documents: &'a [Document],
+    folders: &'a [Option<PathBuf>],
+    inputs: &'a Inputs,
+    registry: Arc<Registry>,
+    options: Options,
+    model: Model,
+    namespace: Uuid,
+    engine_context: IndexMap<MapKey, Val>,
+    entries: Vec<EntryState>,
+    ids: Vec<HashMap<Arc<str>, usize>>,
+    by_kind: HashMap<KindIndex, Vec<usize>>,
+    field_indexes: HashMap<(KindIndex, String), FieldIndex>,
+    touched: HashMap<Uuid, Vec<usize>>,
+    declared_keys: HashMap<String, Uuid>,
+    stack: Vec<Token>,
+    needs: BTreeSet<Need>,
+    found: Vec<Diagnostic>,
+}
+
+/// What is being worked on: an entry's identity or its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Identity(usize),
+    Body(usize),
+}
+
+impl Token {
+    fn code(self) -> usize {
+        match self {
+            Token::Identity(entry) => entry * 2,
+            Token::Body(entry) => entry * 2 + 1,
+        }
+    }
+}
+
+/// Entries that force each other before the chain is refused; each costs a few kilobytes of stack.
+const MAX_CHAIN: usize = 64;
+
+type Result<T> = std::result::Result<T, Fault>;
+
+impl<'a> Resolver<'a> {
+    /// Documents come in the order in which ties are broken; `folders` says where each lies.
+    pub fn new(
+        documents: &'a [Document],
+        folders: &'a [Option<PathBuf>],
+        inputs: &'a Inputs,
+        model: Model,
+        options: Options,
+    ) -> Self {
+        let registry = model.registry().clone();
+        let mut entries = Vec::new();
+        let mut ids = Vec::with_capacity(documents.len());
+        let mut by_kind: HashMap<KindIndex, Vec<usize>> = HashMap::new();
+        let mut dynamic = Vec::new();
+        for (document, content) in documents.iter().enumerate() {
+            let mut names = HashMap::new();
+            for (index, entry) in content.entries.iter().enumerate() {
+                let number = entries.len();
+                if let Some((id, _)) = &entry.id {
+                    names.entry(id.clone()).or_insert(number);
+                }
+                match (&entry.model.tag, &entry.model.data) {
+                    (None, Data::Scalar(scalar)) => {
+                        if let Some(kind) = registry.find(&scalar.text) {
+                            by_kind.entry(kind.index).or_default().push(number);
+                        }
+                    }
+                    _ => dynamic.push(number),
+                }
+                entries.push(EntryState { document, index, identity: Slot::Open, body: Slot::Open });
+            }
+            ids.push(names);
+        }
+        if !dynamic.is_empty() {
+            for kind in registry.kinds() {
+                by_kind.entry(kind.index).or_default().extend(&dynamic);
+            }
+        }
+        let models: IndexMap<MapKey, Val> = registry
+            .kinds()
+            .filter_map(|kind| kind.name.split_once('.'))
+            .map(|(app, short)| (MapKey::Text(short.into()), Val::text(app)))
+            .collect();
+        let engine_context = IndexMap::from([
+            (MapKey::Text("goauthentik.io/enterprise/licensed".into()), Val::Bool(true)),
+            (MapKey::Text("goauthentik.io/rbac/models".into()), Val::Map(models)),
+        ]);
+        let namespace = Uuid::new_v5(&model.instance, &model.revision.to_be_bytes());
+        Resolver {
+            documents,
+            folders,
+            inputs,
+            registry,
+            options,
+            model,
+            namespace,
+            engine_context,
+            entries,
+            ids,
+            by_kind,
+            field_indexes: HashMap::new(),
+            touched: HashMap::new(),
+            declared_keys: HashMap::new(),
+            stack: Vec::new(),
+            needs: BTreeSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Resolves everything that can be resolved with the model at hand.
+    ///
+    /// # Errors
+    /// What must be loaded first; give it with [`Resolver::supply`] and call again.
+    pub fn run(&mut self) -> std::result::Result<(), BTreeSet<Need>> {
+        for entry in 0..self.entries.len() {
+            if let Ok(identity) = self.identity(entry)
+                && identity.is_some()
+            {
+                let _ = self.body(entry);
+            }
+        }
+        if self.needs.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.needs)) }
+    }
+
+    /// Replaces the model by one that holds more.
+    pub fn supply(&mut self, model: Model) {
+        self.model = model;
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Number of entries of all documents.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The document and entry of an entry number.
+    pub fn entry(&self, number: usize) -> (&'a Document, &'a Entry) {
+        let state = &self.entries[number];
+        let document = &self.documents[state.document];
+        (document, &document.entries[state.index])
+    }
+
+    /// Position of an entry in its document.
+    pub fn position(&self, number: usize) -> usize {
+        self.entries[number].index
+    }
+
+    /// What became of an entry, after [`Resolver::run`]: nothing for skipped and failed ones.
+    pub fn resolved(&self, number: usize) -> Option<(Rc<Option<Identity>>, Rc<Body>)> {
+        match (&self.entries[number].identity, &self.entries[number].body) {
+            (Slot::Done(identity), Slot::Done(body)) if identity.is_some() => Some((identity.clone(), body.clone())),
+            _ => None,
+        }
+    }
+
+    /// Findings so far.
+    pub fn findings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Namespace of derived ids: differs between databases and between revisions of one.
+    pub fn namespace(&self) -> Uuid {
+        self.namespace
+    }
+
+    fn evaluate(&mut self, number: usize, node: &Node) -> Result<Val> {
+        let state = &self.entries[number];
+        let (documents, folders, inputs) = (self.documents, self.folders, self.inputs);
+        let folder = folders.get(state.document).and_then(|folder| folder.as_deref());
+        let document = &documents[state.document];
+        let engine = std::mem::take(&mut self.engine_context);
+        let result = Evaluator::new(self, inputs, document, &engine, folder).eval(node);
+        self.engine_context = engine;
+        result
+    }
+
+    fn fail<T>(&mut self, finding: Diagnostic) -> Result<T> {
+        self.found.push(finding);
+        Err(Fault::Reported)
+    }
+
+    /// Runs one piece of work of an entry, undoing its findings when it has to be done again.
+    fn guard<T>(&mut self, token: Token, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.stack.len() >= MAX_CHAIN {
+            let (Token::Identity(number) | Token::Body(number)) = token;
+            let span = self.entry(number).1.span;
+            return self.fail(
+                Diagnostic::new(Code::DEPTH, "the chain of entries that depend on each other ends here: it is too long")
+                    .at(span, ""),
+            );
+        }
+        let mark = self.found.len();
+        self.stack.push(token);
+        let result = work(self);
+        self.stack.pop();
+        match &result {
+            Err(Fault::Need(need)) => {
+                self.needs.insert(need.clone());
+                self.found.truncate(mark);
+            }
+            Err(Fault::Blocked(_)) => self.found.truncate(mark),
+            _ => {}
+        }
+        result
+    }
+
+    /// Decides which object an entry is about; nothing when its conditions skip it.
+    fn identity(&mut self, number: usize) -> Result<Rc<Option<Identity>>> {
+        match &self.entries[number].identity {
+            Slot::Done(identity) => return Ok(identity.clone()),
+            Slot::Failed => return Err(Fault::Reported),
+            Slot::Working => return Err(Fault::Blocked(Token::Identity(number).code())),
+            Slot::Open => {}
+        }
+        self.entries[number].identity = Slot::Working;
+        let result = self.guard(Token::Identity(number), |this| this.identify(number)).map(Rc::new);
+        self.entries[number].identity = match &result {
+            Ok(identity) => {
+                if let Some(identity) = &**identity {
+                    self.touched.entry(identity.id).or_default().push(number);
+                }
+                Slot::Done(identity.clone())
+            }
+            Err(Fault::Reported) => Slot::Failed,
+            Err(_) => Slot::Open,
+        };
+        result
+    }
+
+    /// Resolves an entry's attributes and grants.
+    fn body(&mut self, number: usize) -> Result<Rc<Body>> {
+        match &self.entries[number].body {
+            Slot::Done(body) => return Ok(body.clone()),
+            Slot::Failed => return Err(Fault::Reported),
+            Slot::Working => return Err(Fault::Blocked(Token::Body(number).code())),
+            Slot::Open => {}
+        }
+        self.entries[number].body = Slot::Working;
+        let result = self.guard(Token::Body(number), |this| this.resolve_body(number)).map(Rc::new);
+        self.entries[number].body = match &result {
+            Ok(body) => Slot::Done(body.clone()),
+            Err(Fault::Reported) => Slot::Failed,
+            Err(_) => Slot::Open,
+        };
+        result
+    }
+
+    fn resolve_body(&mut self, number: usize) -> Result<Body> {
+        let entry = self.entry(number).1;
+        let mut body = Body::default();
+        let mut fault = None;
+        for pair in &entry.attrs {
+            match self.attr(number, pair) {
+                Ok(attr) => body.attrs.push(attr),
+                Err(Fault::Reported) => fault = fault.or(Some(Fault::Reported)),
+                Err(other) => fault = Some(other),
+            }
+        }
+        for node in &entry.permissions {
+            match self.grant(number, node) {
+                Ok(grants) => body.grants.extend(grants),
+                Err(Fault::Reported) => fault = fault.or(Some(Fault::Reported)),
+                Err(other) => fault = Some(other),
+            }
+        }
+        fault.map_or(Ok(body), Err)
+    }
+
+    fn attr(&mut self, number: usize, pair: &Pair) -> Result<Attr> {
+        let value = self.evaluate(number, &pair.value)?;
+        Ok(Attr { key: pair.key.clone(), key_span: pair.key_span, node: pair.value.clone(), value })
+    }
+
+    fn grant(&mut self, number: usize, node: &Arc<Node>) -> Result<Vec<Grant>> {
+        let value = self.evaluate(number, node)?;
+        let wrong = |this: &mut Self, why: String| {
+            this.fail(
+                Diagnostic::new(Code::WRONG_TYPE, why)
+                    .at(node.span, "")
+                    .help("write `- permission: view_flow` with `user:` or `role:` below it, both by !KeyOf or !Find"),
+            )
+        };
+        let Val::Map(map) = value.peel() else {
+            return wrong(self, "a permission is a mapping with `permission` and `user` or `role`".to_owned());
+        };
+        let mut permission = None;
+        let mut holders = Vec::new();
+        for (key, value) in map {
+            match (key.text().as_str(), value.peel()) {
+                ("permission", Val::Text(text)) => permission = Some(text.to_string()),
+                ("user" | "role", Val::Null | Val::Unknown) => {}
+                (name @ ("user" | "role"), value) => {
+                    let kind = if name == "user" { "authentik_core.user" } else { "authentik_rbac.role" };
+                    match self.reference(kind, value)? {
+                        Some(object) => holders.push(object),
+                        None => return wrong(self, format!("`{name}` does not refer to an object of {kind}")),
+                    }
+                }
+                (other, _) => return wrong(self, format!("`{other}` has no meaning in a permission, or its value no text")),
+            }
+        }
+        match permission {
+            Some(permission) => Ok(holders
+                .into_iter()
+                .map(|holder| Grant { permission: permission.clone(), holder, span: node.span })
+                .collect()),
+            None => wrong(self, "a permission needs a `permission`".to_owned()),
+        }
+    }
+
+    fn identify(&mut self, number: usize) -> Result<Option<Identity>> {
+        let entry = self.entry(number).1;
+        let kind = self.kind_of(number, &entry.model)?;
+        let registry = self.registry.clone();
+        let info = registry.get(kind);
+        let mut uncertain = false;
+        for condition in &entry.conditions {
+            match self.evaluate(number, condition)?.truth() {
+                Some(true) => {}
+                Some(false) => return Ok(None),
+                None => uncertain = true,
+            }
+        }
+        if info.meta {
+            return Ok(None);
+        }
+        let state = match &entry.state {
+            None => State::Present,
+            Some(node) => self.state(number, node)?,
+        };
+        let mut identifiers = Vec::with_capacity(entry.identifiers.len());
+        let mut failed = false;
+        for pair in &entry.identifiers {
+            let path = (!lookup::KEY_NAMES.contains(&&*pair.key))
+                .then(|| lookup::parse(&registry, &[kind], &pair.key))
+                .transpose();
+            if let Err((part, meant)) = path {
+                self.unknown_identifier(info, pair, &part, meant);
+                failed = true;
+                continue;
+            }
+            match self.attr(number, pair) {
+                Ok(mut attr) => {
+                    collapse_key(&mut attr.value);
+                    uncertain |= attr.value.is_unknown();
+                    identifiers.push(attr);
+                }
+                Err(Fault::Reported) => failed = true,
+                Err(other) => return Err(other),
+            }
+        }
+        if failed {
+            return Err(Fault::Reported);
+        }
+        if identifiers.is_empty() {
+            let keys: Vec<String> = info.keys.iter().map(|key| key.fields.join(" + ")).collect();
+            let mut finding = Diagnostic::new(Code::NO_IDENTIFIERS, format!("this entry does not say which {} it is about", info.title))
+                .at(entry.model.span, "no identifiers");
+            if !keys.is_empty() {
+                finding = finding.help(format!("identify it below `identifiers:` by {}", keys.join(", or by ")));
+            }
+            return self.fail(finding);
+        }
+        let object = if uncertain { None } else { self.stored(number, info, &identifiers)? };
+        let id = match &object {
+            Some(object) => object.id,
+            None => self.derive_id(number, info, &identifiers, uncertain),
+        };
+        Ok(Some(Identity { kind, id, object, state, identifiers, uncertain }))
+    }
+
+    fn unknown_identifier(&mut self, info: &KindInfo, pair: &Pair, part: &str, meant: Option<String>) {
+        let mut finding = Diagnostic::new(
+            Code::IDENTIFIER_FIELD,
+            format!("`{part}` is not a field of {}", info.name),
+        )
+        .at(pair.key_span, "unknown field");
+        match meant {
+            Some(meant) => {
+                finding = finding.help(format!("did you mean `{meant}`?"));
+                if part == &*pair.key {
+                    finding = finding.fix(format!("rename it to `{meant}`"), pair.key_span, meant);
+                }
+            }
+            None => {
+                let names: Vec<&str> = info.fields.keys().map(String::as_str).collect();
+                finding = finding.help(format!("the fields are {}", names.join(", ")));
+            }
+        }
+        self.found.push(finding);
+    }
+
+    fn kind_of(&mut self, number: usize, node: &Node) -> Result<KindIndex> {
+        let value = self.evaluate(number, node)?;
+        let Val::Text(name) = value.peel() else {
+            return self.fail(
+                Diagnostic::new(Code::WRONG_TYPE, format!("`model` must be text, not {}", value.kind_name())).at(node.span, ""),
+            );
+        };
+        let registry = self.registry.clone();
+        let Some(info) = registry.find(name) else {
+            return self.fail(unknown_kind(&registry, name, node.span, node.tag.is_none()));
+        };
+        if info.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)) {
+            self.found.push(
+                Diagnostic::new(Code::RENAMED_KIND, format!("`{name}` is called `{}` now", info.name))
+                    .at(node.span, "name of another release")
+                    .fix(format!("use `{}`", info.name), node.span, info.name),
+            );
+        }
+        Ok(info.index)
+    }
+
+    fn state(&mut self, number: usize, node: &Node) -> Result<State> {
+        let value = self.evaluate(number, node)?;
+        let text = match value.peel() {
+            Val::Text(text) => text.to_string(),
+            Val::Unknown => return Ok(State::Present),
+            other => other.python_str(),
+        };
+        match State::NAMES.iter().find(|(name, _)| *name == text) {
+            Some((_, state)) => Ok(*state),
+            None => {
+                let names = State::NAMES.map(|(name, _)| name);
+                let mut finding = Diagnostic::new(Code::UNKNOWN_STATE, format!("`{text}` is no state")).at(node.span, "");
+                finding = match crate::base::diagnostic::nearest(&text, names) {
+                    Some(meant) if node.tag.is_none() => {
+                        finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), node.span, meant)
+                    }
+                    _ => finding.help(format!("the states are {}", names.join(", "))),
+                };
+                self.fail(finding)
+            }
+        }
+    }
+
+    /// The object that a value of a reference field means, if it is of the target's kind or family.
+    pub fn reference(&mut self, target: &str, value: &Val) -> Result<Option<ObjectRef>> {
+        let registry = self.registry.clone();
+        let object = match value.peel() {
+            Val::Object(object) => Some(*object),
+            Val::Text(text) => match Uuid::parse_str(text.trim()) {
+                Ok(id) => self.by_pk(target, &text.to_lowercase(), Some(id), None)?,
+                Err(_) => match text.trim().parse::<i64>() {
+                    Ok(number) => self.by_pk(target, text, None, Some(number))?,
+                    Err(_) => None,
+                },
+            },
+            Val::Int(number) => self.by_pk(target, &number.to_string(), None, Some(*number))?,
+            _ => None,
+        };
+        Ok(object.filter(|object| registry.get(object.kind).is_a(target)))
+    }
+
+    /// Finds an object by a raw primary key: first among entries that name this key as their `pk` (raw exports,
+    /// spec blueprints §9), then in the model.
+    fn by_pk(&mut self, target: &str, text: &str, id: Option<Uuid>, number: Option<i64>) -> Result<Option<ObjectRef>> {
+        let registry = self.registry.clone();
+        for kind in registry.targets(target) {
+            for name in lookup::KEY_NAMES {
+                for candidate in self.candidates(kind, name, &Val::text(text)) {
+                    let pair = self.entry(candidate).1.identifiers.iter().find(|pair| &*pair.key == name);
+                    if pair.and_then(|pair| Val::literal(&pair.value)).is_none_or(|found| found.python_str() != text) {
+                        continue;
+                    }
+                    if let Some(identity) = &*self.identity(candidate)? {
+                        return Ok(Some(self.object_ref(identity.id, identity.kind, identity.object.as_deref())));
+                    }
+                }
+            }
+        }
+        let found = match (id, number) {
+            (Some(id), _) => self.model.get(id)?.cloned(),
+            (None, Some(number)) => {
+                let mut found = None;
+                let scopes: BTreeSet<&'static str> = registry
+                    .targets(target)
+                    .into_iter()
+                    .map(|kind| registry.get(kind))
+                    .filter(|info| info.numbered)
+                    .map(KindInfo::number_scope)
+                    .collect();
+                for scope in scopes {
+                    found = found.or(self.model.by_number(scope, number)?.cloned());
+                }
+                found
+            }
+            (None, None) => None,
+        };
+        Ok(found.map(|object| self.object_ref(object.id, object.kind, Some(&object))))
+    }
+
+    fn object_ref(&self, id: Uuid, kind: KindIndex, object: Option<&Object>) -> ObjectRef {
+        let numbered = self.registry.get(kind).numbered;
+        ObjectRef { id, kind, number: object.and_then(|object| object.number), numbered }
+    }
+
+    /// The stored object that identifiers match (spec blueprints §7), with the union of `pk` and the others.
+    fn stored(&mut self, number: usize, info: &KindInfo, identifiers: &[Attr]) -> Result<Option<Arc<Object>>> {
+        let (keys, others): (Vec<&Attr>, Vec<&Attr>) =
+            identifiers.iter().partition(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key));
+        let mut by_key = None;
+        for attr in &keys {
+            by_key = self.stored_by_pk(info, &attr.value)?.filter(|object| object.kind == info.index);
+        }
+        if others.is_empty() {
+            return Ok(by_key);
+        }
+        let by_others = self.stored_by_fields(number, info, &others)?;
+        match (by_key, by_others) {
+            (Some(one), Some(other)) if one.id != other.id => {
+                let place = identifiers[0].key_span;
+                self.fail(
+                    Diagnostic::new(Code::IDENTIFIERS_DIFFER, "the pk belongs to another object than the other identifiers")
+                        .at(place, format!("pk: {}; others: {}", one.name(info), other.name(info))),
+                )
+            }
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+
+    fn stored_by_pk(&mut self, info: &KindInfo, value: &Val) -> Result<Option<Arc<Object>>> {
+        let number = |number: i64, model: &Model| -> Result<Option<Arc<Object>>> {
+            if info.numbered { Ok(model.by_number(info.number_scope(), number)?.cloned()) } else { Ok(None) }
+        };
+        match value.peel() {
+            Val::Object(object) => Ok(self.model.get(object.id)?.cloned()),
+            Val::Int(found) => number(*found, &self.model),
+            Val::Text(text) => match (Uuid::parse_str(text.trim()), text.trim().parse::<i64>()) {
+                (Ok(id), _) => Ok(self.model.get(id)?.cloned()),
+                (_, Ok(found)) => number(found, &self.model),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn stored_by_fields(&mut self, number: usize, info: &KindInfo, attrs: &[&Attr]) -> Result<Option<Arc<Object>>> {
+        let registry = self.registry.clone();
+        let mut conditions = Vec::with_capacity(attrs.len());
+        for attr in attrs {
+            let Ok(mut path) = lookup::parse(&registry, &[info.index], &attr.key) else {
+                return Err(Fault::Reported);
+            };
+            if matches!(attr.value.peel(), Val::Map(_)) && path.lookup == Lookup::Exact {
+                path.lookup = Lookup::Contains;
+            }
+            let value = match path.plain_field().and_then(|field| info.reference(field)) {
+                Some(reference) if !reference.many && !matches!(attr.value.peel(), Val::Null) => {
+                    match self.reference(reference.target, &attr.value)? {
+                        Some(object) => Val::Object(object),
+                        None => return Ok(None),
+                    }
+                }
+                _ => attr.value.clone(),
+            };
+            conditions.push((path, value));
+        }
+        for key in info.keys {
+            let Some(text) = key_of_conditions(info, key, &conditions) else { continue };
+            let found = self.model.by_key(object::key_scope(info, key), &object::key_name(key), &text)?.cloned();
+            return match found {
+                Some(object) if object.kind == info.index && self.all_match(&object, &conditions)? => Ok(Some(object)),
+                _ => Ok(None),
+            };
+        }
+        let all: Vec<Arc<Object>> = self.model.of_kind(info.index)?.cloned().collect();
+        let mut matching = Vec::new();
+        for object in all {
+            if self.all_match(&object, &conditions)? {
+                matching.push(object);
+            }
+        }
+        if matching.len() > 1 {
+            let names: Vec<String> =
+                matching.iter().take(5).map(|object| format!("`{}` ({})", object.name(info), object.id)).collect();
+            let more = if matching.len() > 5 { ", …" } else { "" };
+            let span = attrs.first().map_or(self.entry(number).1.span, |attr| attr.key_span);
+            return self.fail(
+                Diagnostic::new(Code::AMBIGUOUS, format!("{} objects of {} match these identifiers", matching.len(), info.name))
+                    .at(span, "ambiguous")
+                    .help(format!("they are {}{more}", names.join(", "))),
+            );
+        }
+        Ok(matching.pop())
+    }
+
+    /// Whether a stored object, as it is stored, meets all conditions.
+    fn all_match(&mut self, object: &Arc<Object>, conditions: &[(Path, Val)]) -> Result<bool> {
+        for (path, wanted) in conditions {
+            let mut any = false;
+            for value in self.walk(object.id, object.kind, &path.steps, false)? {
+                any |= path.lookup.matches(&value, wanted).unwrap_or(false);
+            }
+            if !any {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Id of an object that this plan creates. The same identifiers give the same id, whatever else the entry says,
+    /// so several entries can be about one new object.
+    fn derive_id(&mut self, number: usize, info: &KindInfo, identifiers: &[Attr], uncertain: bool) -> Uuid {
+        if let Some(id) = identifiers
+            .iter()
+            .filter(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key))
+            .find_map(|attr| Uuid::parse_str(attr.value.peel().python_str().trim()).ok())
+            && !info.numbered
+        {
+            return id;
+        }
+        let mut names: Vec<String> = Vec::new();
+        let canonical = |attr: &Attr| match attr.value.peel() {
+            Val::Object(object) => Value::String(object.id.to_string()),
+            Val::Text(text) => Uuid::parse_str(text).map_or_else(|_| attr.value.to_json(), |id| Value::String(id.to_string())),
+            other => other.to_json(),
+        };
+        for key in info.keys {
+            let values: Option<Vec<Value>> = key
+                .fields
+                .iter()
+                .map(|field| identifiers.iter().find(|attr| &*attr.key == *field).map(canonical).filter(|value| !value.is_null()))
+                .collect();
+            if let Some(values) = values {
+                names.push(format!("{}|{}|{}", object::key_scope(info, key), object::key_name(key), object::key_text(&values)));
+            }
+        }
+        if names.is_empty() {
+            let mut all: Vec<String> = identifiers.iter().map(|attr| format!("{}={}", attr.key, canonical(attr))).collect();
+            all.sort();
+            names.push(format!("{}|{}", info.name, all.join("&")));
+        }
+        if uncertain && identifiers.iter().any(|attr| attr.value.is_unknown()) {
+            names = vec![format!("{}|entry {number}", info.name)];
+        }
+        let known = names.iter().find_map(|name| self.declared_keys.get(name)).copied();
+        let id = known.unwrap_or_else(|| Uuid::new_v5(&self.namespace, format!("{}|{}", info.name, names[0]).as_bytes()));
+        for name in names {
+            self.declared_keys.entry(name).or_insert(id);
+        }
+        id
+    }
+
+    /// Entries of a kind that may set a field to a value: those that write it literally, and those that write it by a tag
+    /// or not at all.
+    fn candidates(&mut self, kind: KindIndex, field: &str, wanted: &Val) -> Vec<usize> {
+        let Some(numbers) = self.by_kind.get(&kind) else { return Vec::new() };
+        let key = (kind, field.to_owned());
+        if !self.field_indexes.contains_key(&key) {
+            let mut index = FieldIndex::default();
+            for number in numbers {
+                let entry = self.entry(*number).1;
+                let pair = entry.identifiers.iter().chain(&entry.attrs).find(|pair| &*pair.key == field);
+                match pair.and_then(|pair| Val::literal(&pair.value)) {
+                    Some(Val::List(_) | Val::Map(_)) | None => index.other.push(*number),
+                    Some(value) => index.by_text.entry(value.python_str().into()).or_default().push(*number),
+                }
+            }
+            self.field_indexes.insert(key.clone(), index);
+        }
+        let Some(index) = self.field_indexes.get(&key) else { return Vec::new() };
+        let mut found = index.other.clone();
+        if let Val::Object(_) | Val::List(_) | Val::Map(_) | Val::Symbol(_) = wanted.peel() {
+            found.extend(index.by_text.values().flatten());
+        } else if let Some(literal) = index.by_text.get(wanted.peel().python_str().as_str()) {
+            found.extend(literal);
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The values at the end of a path from an object: one for fields, several through lists and back-references.
+    /// With `planned` the entries' wishes count, otherwise only what is stored.
+    fn walk(&mut self, id: Uuid, kind: KindIndex, steps: &[Step], planned: bool) -> Result<Vec<Val>> {
+        let Some((step, rest)) = steps.split_first() else { return Ok(Vec::new()) };
+        let stored = self.model.known(id).cloned();
+        let next: Vec<Val> = match step {
+            Step::Key => vec![Val::Object(self.object_ref(id, kind, stored.as_deref()))],
+            Step::Field(field) => {
+                let value = if planned { self.planned_field(id, kind, field)? } else { self.stored_field(id, kind, field)? };
+                match value {
+                    Val::List(items) if items.iter().any(|item| matches!(item, Val::Object(_))) => items,
+                    other => vec![other],
+                }
+            }
+            Step::Member(_) => Vec::new(),
+            Step::Back(fields) => {
+                let mut sources = Vec::new();
+                for (kind, field) in fields {
+                    for source in self.model.referrers(*kind, field, id)? {
+                        sources.push(Val::Object(self.object_ref(source, *kind, None)));
+                    }
+                }
+                sources
+            }
+        };
+        if rest.is_empty() {
+            return Ok(next);
+        }
+        let mut values = Vec::new();
+        for value in next {
+            match value {
+                Val::Object(object) if !matches!(rest[0], Step::Member(_)) => {
+                    values.extend(self.walk(object.id, object.kind, rest, planned)?);
+                }
+                mut value => {
+                    for step in rest {
+                        if let Step::Member(name) = step {
+                            value = lookup::member(&value, name);
+                        }
+                    }
+                    values.push(value);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    fn stored_field(&mut self, id: Uuid, kind: KindIndex, field: &str) -> Result<Val> {
+        let registry = self.registry.clone();
+        let info = registry.get(kind);
+        let object = self.model.get(id)?.cloned();
+        if let Some(reference) = info.reference(field) {
+            let targets: Vec<Uuid> = match reference.inverse {
+                Some(there) => {
+                    let mut sources = Vec::new();
+                    for far in registry.targets(reference.target) {
+                        sources.extend(self.model.referrers(far, there, id)?);
+                    }
+                    sources
+                }
+                None => object.iter().flat_map(|object| object.targets(field)).copied().collect(),
+            };
+            let mut values = Vec::with_capacity(targets.len());
+            for target in targets {
+                if let Some(found) = self.model.get(target)?.cloned() {
+                    values.push(Val::Object(self.object_ref(found.id, found.kind, Some(&found))));
+                }
+            }
+            return Ok(if reference.many { Val::List(values) } else { values.pop().unwrap_or(Val::Null) });
+        }
+        let value = object.as_ref().and_then(|object| object.attrs.get(field));
+        Ok(match (value, info.fields.get(field)) {
+            (Some(value), _) => Val::from_json(value),
+            (None, Some(field)) if object.is_none() => Val::from_json(&field.default),
+            _ => Val::Null,
+        })
+    }
+
+    fn planned_field(&mut self, id: Uuid, kind: KindIndex, field: &str) -> Result<Val> {
+        for number in self.touched.get(&id).cloned().unwrap_or_default().into_iter().rev() {
+            let identity = self.identity(number)?;
+            let Some(identity) = &*identity else { continue };
+            if identity.object.is_some() && identity.state != State::Present {
+                continue;
+            }
+            let mut found = identity.identifiers.iter().find(|attr| &*attr.key == field).map(|attr| attr.value.clone());
+            if found.is_none() && self.entry(number).1.attrs.iter().any(|pair| &*pair.key == field) {
+                let body = self.body(number)?;
+                found = body.attrs.iter().find(|attr| &*attr.key == field).map(|attr| attr.value.clone());
+            }
+            let Some(value) = found else { continue };
+            let registry = self.registry.clone();
+            let Some(reference) = registry.get(kind).reference(field) else { return Ok(value) };
+            return match value.peel() {
+                Val::List(items) => {
+                    let mut objects = Vec::with_capacity(items.len());
+                    for item in items {
+                        objects.extend(self.reference(reference.target, item)?.map(Val::Object));
+                    }
+                    Ok(Val::List(objects))
+                }
+                single => Ok(self.reference(reference.target, single)?.map_or(Val::Null, Val::Object)),
+            };
+        }
+        self.stored_field(id, kind, field)
+    }
+
+    fn current(&self) -> Option<usize> {
+        self.stack.last().map(|token| token.code())
+    }
+
+    /// Objects that match a query in the state that the plan leaves behind.
+    fn matching(&mut self, kinds: &[KindIndex], conditions: &[(Path, Val)]) -> Result<(Vec<ObjectRef>, bool)> {
+        let mut found: Vec<ObjectRef> = Vec::new();
+        let mut undecided = false;
+        let simple = conditions.iter().find_map(|(path, value)| path.plain_field().map(|field| (field.to_owned(), value.clone())));
+        for kind in kinds {
+            let numbers = match &simple {
+                Some((field, value)) => self.candidates(*kind, field, value),
+                None => self.by_kind.get(kind).cloned().unwrap_or_default(),
+            };
+            for number in numbers {
+                let identity = match self.identity(number) {
+                    Ok(identity) => identity,
+                    Err(Fault::Blocked(by)) if Some(by) == self.current() => continue,
+                    Err(Fault::Reported) => {
+                        undecided = true;
+                        continue;
+                    }
+                    Err(other) => return Err(other),
+                };
+                let Some(identity) = &*identity else { continue };
+                if identity.kind != *kind || identity.state == State::Absent || found.iter().any(|object| object.id == identity.id) {
+                    continue;
+                }
+                match self.planned_match(identity.id, identity.kind, conditions) {
+                    Ok(Some(true)) => found.push(self.object_ref(identity.id, identity.kind, identity.object.as_deref())),
+                    Ok(Some(false)) => {}
+                    Ok(None) => undecided = true,
+                    Err(Fault::Blocked(by)) if Some(by) == self.current() => {}
+                    Err(Fault::Reported) => undecided = true,
+                    Err(other) => return Err(other),
+                }
+            }
+            for object in self.stored_candidates(*kind, conditions)? {
+                if found.iter().any(|known| known.id == object.id) {
+                    continue;
+                }
+                self.identify_all(*kind)?;
+                let gone = self.touched.get(&object.id).cloned().unwrap_or_default().into_iter().any(|number| {
+                    matches!(&self.entries[number].identity, Slot::Done(identity)
+                        if identity.as_ref().as_ref().is_some_and(|identity| identity.state == State::Absent))
+                });
+                if gone {
+                    continue;
+                }
+                match self.planned_match(object.id, object.kind, conditions) {
+                    Ok(Some(true)) => found.push(self.object_ref(object.id, object.kind, Some(&object))),
+                    Err(Fault::Blocked(by)) if Some(by) == self.current() => {
+                        found.push(self.object_ref(object.id, object.kind, Some(&object)));
+                    }
+                    Ok(_) | Err(Fault::Reported) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+        Ok((found, undecided))
+    }
+
+    /// Identifies all entries of a kind as far as that is possible now.
+    fn identify_all(&mut self, kind: KindIndex) -> Result<()> {
+        for number in self.by_kind.get(&kind).cloned().unwrap_or_default() {
+            match self.identity(number) {
+                Err(Fault::Need(need)) => return Err(Fault::Need(need)),
+                Err(Fault::Blocked(by)) if Some(by) != self.current() => {
+                    if self.stack.iter().any(|token| token.code() == by) {
+                        return Err(Fault::Blocked(by));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn planned_match(&mut self, id: Uuid, kind: KindIndex, conditions: &[(Path, Val)]) -> Result<Option<bool>> {
+        let mut undecided = false;
+        for (path, wanted) in conditions {
+            let mut any = Some(false);
+            for value in self.walk(id, kind, &path.steps, true)? {
+                match (path.lookup.matches(&value, wanted), any) {
+                    (Some(true), _) => any = Some(true),
+                    (None, Some(false)) => any = None,
+                    _ => {}
+                }
+            }
+            match any {
+                Some(true) => {}
+                Some(false) => return Ok(Some(false)),
+                None => undecided = true,
+            }
+        }
+        Ok(if undecided { None } else { Some(true) })
+    }
+
+    /// Stored objects of a kind that meet the conditions as they are stored.
+    fn stored_candidates(&mut self, kind: KindIndex, conditions: &[(Path, Val)]) -> Result<Vec<Arc<Object>>> {
+        let registry = self.registry.clone();
+        let info = registry.get(kind);
+        let by_key = info.keys.iter().find_map(|key| {
+            let text = key_of_conditions(info, key, conditions)?;
+            Some((object::key_scope(info, key), object::key_name(key), text))
+        });
+        let all: Vec<Arc<Object>> = match by_key {
+            Some((scope, name, text)) => self.model.by_key(scope, &name, &text)?.cloned().into_iter().collect(),
+            None => match conditions.iter().find(|(path, _)| path.steps == [Step::Key] && path.lookup == Lookup::Exact) {
+                Some((_, value)) => {
+                    let value = value.clone();
+                    self.stored_by_pk(info, &value)?.into_iter().collect()
+                }
+                None => self.model.of_kind(kind)?.cloned().collect(),
+            },
+        };
+        let mut found = Vec::new();
+        for object in all {
+            if object.kind == kind && self.all_match(&object, conditions)? {
+                found.push(object);
+            }
+        }
+        Ok(found)
+    }
+
+    /// An object as a mapping, for `!FindObject`.
+    fn whole(&mut self, object: ObjectRef) -> Result<Val> {
+        let registry = self.registry.clone();
+        let info = registry.get(object.kind);
+        let mut map = IndexMap::from([(MapKey::Text("pk".into()), Val::Object(object))]);
+        for field in info.fields.values().filter(|field| field.secret.is_none()) {
+            map.insert(MapKey::Text(field.name.as_str().into()), self.planned_field(object.id, object.kind, &field.name)?);
+        }
+        Ok(Val::Map(map))
+    }
+}
+
+impl World for Resolver<'_> {
+    fn key_of(&mut self, id: &Arc<str>, span: Span) -> Result<Val> {
+        let Some(Token::Identity(number) | Token::Body(number)) = self.stack.last().copied() else {
+            return Err(Fault::Reported);
+        };
+        let document = self.entries[number].document;
+        let Some(target) = self.ids[document].get(id).copied() else {
+            let known: Vec<(Arc<str>, Span)> =
+                self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
+            let mut finding =
+                Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`")).at(span, "unknown id");
+            match crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) {
+                Some(meant) => {
+                    finding = finding.help(format!("did you mean `{meant}`?")).fix(
+                        format!("use `{meant}`"),
+                        span,
+                        format!("!KeyOf {meant}"),
+                    );
+                    if let Some((_, there)) = known.iter().find(|(id, _)| &**id == meant) {
+                        finding = finding.at(*there, "a similar id is given here");
+                    }
+                }
+                None => {
+                    finding = finding
+                        .help("give the entry an `id`, or use !Find for an object of another document or of the database");
+                }
+            }
+            return self.fail(finding);
+        };
+        let there = |this: &Self| {
+            let entry = this.entry(target).1;
+            entry.id.as_ref().map_or(entry.span, |(_, span)| *span)
+        };
+        let identity = match self.identity(target) {
+            Ok(identity) => identity,
+            Err(Fault::Blocked(by)) if Some(by) == self.current() || by == Token::Identity(target).code() && target == number => {
+                let there = there(self);
+                return self.fail(
+                    Diagnostic::new(Code::KEY_OF_CYCLE, format!("the entry `{id}` is identified by this entry, directly or through others"))
+                        .at(span, "leads back to this entry")
+                        .at(there, "identified by the other one"),
+                );
+            }
+            Err(other) => return Err(other),
+        };
+        match &*identity {
+            Some(identity) if identity.state != State::Absent => {
+                Ok(Val::Object(self.object_ref(identity.id, identity.kind, identity.object.as_deref())))
+            }
+            other => {
+                let why = if other.is_some() { "deletes its object" } else { "is skipped by its conditions, or stores nothing" };
+                let there = there(self);
+                self.fail(
+                    Diagnostic::new(Code::KEY_OF_SKIPPED, format!("the entry `{id}` {why}, so there is nothing to refer to"))
+                        .at(span, "")
+                        .at(there, "this entry"),
+                )
+            }
+        }
+    }
+
+    fn find(&mut self, query: &Query, span: Span, whole: bool) -> Result<Val> {
+        let registry = self.registry.clone();
+        let kinds = registry.targets(&query.model);
+        if kinds.is_empty() {
+            return self.fail(unknown_kind(&registry, &query.model, query.model_span, false));
+        }
+        let mut conditions = Vec::with_capacity(query.conditions.len());
+        for condition in &query.conditions {
+            match lookup::parse(&registry, &kinds, &condition.field) {
+                Ok(mut path) => {
+                    if matches!(condition.value.peel(), Val::Map(_)) && path.lookup == Lookup::Exact {
+                        path.lookup = Lookup::Contains;
+                    }
+                    conditions.push((path, condition.value.clone()));
+                }
+                Err((part, meant)) => {
+                    let mut finding = Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {}", query.model))
+                        .at(condition.span, "");
+                    if let Some(meant) = meant {
+                        finding = finding.help(format!("did you mean `{meant}`?"));
+                        if part == condition.field {
+                            finding = finding.fix(format!("use `{meant}`"), condition.span, meant);
+                        }
+                    }
+                    return self.fail(finding);
+                }
+            }
+        }
+        let (mut found, undecided) = self.matching(&kinds, &conditions)?;
+        if found.len() > 1 {
+            let mut named: Vec<(String, ObjectRef)> = Vec::with_capacity(found.len());
+            for object in found {
+                let field = registry.get(object.kind).name_field().to_owned();
+                let name = self.planned_field(object.id, object.kind, &field).map(|name| name.python_str());
+                named.push((name.unwrap_or_default(), object));
+            }
+            named.sort_by(|(one, a), (other, b)| (one, a.id).cmp(&(other, b.id)));
+            let names: Vec<String> = named.iter().take(5).map(|(name, _)| format!("`{name}`")).collect();
+            self.found.push(
+                Diagnostic::new(Code::FIND_SEVERAL, format!("{} objects match; the first one is taken", named.len()))
+                    .at(span, "")
+                    .help(format!("they are {}", names.join(", "))),
+            );
+            found = named.into_iter().map(|(_, object)| object).collect();
+        }
+        match found.first() {
+            Some(object) if whole => self.whole(*object),
+            Some(object) => Ok(Val::Object(*object)),
+            None if self.options.offline || undecided => Ok(Val::Unknown),
+            None => Ok(Val::Null),
+        }
+    }
+
+    fn report(&mut self, finding: Diagnostic) {
+        self.found.push(finding);
+    }
+}
+
+/// The finding about a kind name that nobody knows.
+pub fn unknown_kind(registry: &Registry, name: &str, span: Span, literal: bool) -> Diagnostic {
+    let mut finding = Diagnostic::new(Code::UNKNOWN_KIND, format!("there is no kind `{name}`")).at(span, "unknown kind");
+    match registry.nearest(name) {
+        Some(meant) => {
+            finding = finding.help(format!("did you mean `{meant}`?"));
+            if literal {
+                finding = finding.fix(format!("use `{meant}`"), span, meant);
+            }
+        }
+        None => finding = finding.help("`gatewright schema --list` names all kinds"),
+    }
+    finding
+}
+
+/// An identifier given as a mapping with `pk` means that key (spec blueprints §5).
+fn collapse_key(value: &mut Val) {
+    if let Val::Map(map) = value.peel()
+        && let Some(pk) = map.get(&MapKey::Text("pk".into()))
+    {
+        *value = pk.clone();
+    }
+}
+
+/// The indexed text of a key when equality conditions give all of its fields.
+fn key_of_conditions(info: &KindInfo, key: &crate::model::Key, conditions: &[(Path, Val)]) -> Option<String> {
+    let values: Option<Vec<Value>> = key
+        .fields
+        .iter()
+        .map(|field| {
+            let (_, value) = conditions.iter().find(|(path, _)| path.plain_field() == Some(field))?;
+            match (value.peel(), info.reference(field)) {
+                (Val::Object(object), Some(_)) => Some(Value::String(object.id.to_string())),
+                (Val::Object(_) | Val::Null | Val::Unknown | Val::List(_) | Val::Map(_) | Val::Symbol(_), _) => None,
+                (_, Some(_)) => None,
+                (Val::Int(number), None) if info.fields.get(*field).is_some_and(|field| !field.allows("integer")) => {
+                    Some(Value::String(number.to_string()))
+                }
+                (Val::Text(text), None) if info.fields.get(*field).is_some_and(|field| !field.allows("string")) => {
+                    text.parse::<i64>().ok().map(Value::from)
+                }
+                (other, None) => Some(other.to_json()),
+            }
+        })
+        .collect();
+    values.map(|values| object::key_text(&values))
+}

@@ -1,0 +1,599 @@
+//! Evaluation of tags (spec blueprints §3) without the scope defects that the spec marks.
+//!
+//! Every argument of every tag may be a tag itself, at any depth, and `!Enumerate` opens its scope wherever it
+//! stands. What a tag says about other entries and stored objects is asked from a [`World`].
+
+use std::{path::Path, sync::Arc};
+
+use indexmap::IndexMap;
+
+use super::{
+    document::Document,
+    format,
+    inputs::{Access, Inputs},
+    value::{MapKey, Val},
+    yaml::{Data, Node, Tag},
+};
+use crate::{
+    base::diagnostic::{Code, Diagnostic, Severity, Span, nearest},
+    model::{Need, symbol},
+};
+
+/// Why an evaluation did not come to a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// A diagnostic has been reported.
+    Reported,
+    /// The model does not hold something that decides the value; load it and evaluate again.
+    Need(Need),
+    /// The value depends on whether this entry exists, which is being decided further up.
+    Blocked(usize),
+}
+
+impl From<Need> for Fault {
+    fn from(need: Need) -> Self {
+        Fault::Need(need)
+    }
+}
+
+/// `!Find` and `!FindObject` in resolved form.
+#[derive(Debug)]
+pub struct Query {
+    /// Name of a kind or family, as given.
+    pub model: String,
+    /// Where the name stands.
+    pub model_span: Span,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// One condition of a [`Query`].
+#[derive(Debug)]
+pub struct Condition {
+    /// Field, relation path or lookup.
+    pub field: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What to compare with.
+    pub value: Val,
+}
+
+/// What evaluation asks from whoever knows the entries and the model.
+pub trait World {
+    /// The object of the entry with this id.
+    ///
+    /// # Errors
+    /// A [`Fault`]; unknown ids are reported.
+    fn key_of(&mut self, id: &Arc<str>, span: Span) -> Result<Val>;
+
+    /// The first object that matches, null when none does; the whole object as a mapping if `whole`.
+    ///
+    /// # Errors
+    /// A [`Fault`]; unknown kinds and fields are reported.
+    fn find(&mut self, query: &Query, span: Span, whole: bool) -> Result<Val>;
+
+    /// Takes a finding.
+    fn report(&mut self, finding: Diagnostic);
+}
+
+/// Nesting of tags, collections and context look-ups.
+const MAX_DEPTH: usize = 160;
+/// Rounds of all `!Enumerate` tags of one value together.
+const MAX_ROUNDS: usize = 200_000;
+
+/// Evaluates the nodes of one document.
+pub struct Evaluator<'a, W: World> {
+    world: &'a mut W,
+    inputs: &'a Inputs,
+    document: &'a Document,
+    engine: &'a IndexMap<MapKey, Val>,
+    folder: Option<&'a Path>,
+    scopes: Vec<(Val, Val)>,
+    depth: usize,
+    rounds: usize,
+}
+
+type Result<T> = std::result::Result<T, Fault>;
+
+impl<'a, W: World> Evaluator<'a, W> {
+    /// `engine` are the context values that the engine itself gives, `folder` is where the document lies.
+    pub fn new(
+        world: &'a mut W,
+        inputs: &'a Inputs,
+        document: &'a Document,
+        engine: &'a IndexMap<MapKey, Val>,
+        folder: Option<&'a Path>,
+    ) -> Self {
+        Evaluator { world, inputs, document, engine, folder, scopes: Vec::new(), depth: 0, rounds: 0 }
+    }
+
+    /// The value of a node with all tags in it resolved.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn eval(&mut self, node: &Node) -> Result<Val> {
+        if self.depth >= MAX_DEPTH {
+            return self.fail(Code::DEPTH, "tags and values are nested too deeply here", node.span);
+        }
+        self.depth += 1;
+        let value = match &node.tag {
+            Some(tag) => self.tag(tag, node),
+            None => self.plain(node),
+        };
+        self.depth -= 1;
+        value
+    }
+
+    fn plain(&mut self, node: &Node) -> Result<Val> {
+        match &node.data {
+            Data::Scalar(scalar) => Ok(Val::of_scalar(scalar)),
+            Data::Sequence(items) => items.iter().map(|item| self.eval(item)).collect::<Result<_>>().map(Val::List),
+            Data::Mapping(pairs) => {
+                let mut map = IndexMap::with_capacity(pairs.len());
+                for (key, value) in pairs {
+                    let key = self.key(key)?;
+                    let value = self.eval(value)?;
+                    map.insert(key, value);
+                }
+                Ok(Val::Map(map))
+            }
+        }
+    }
+
+    fn key(&mut self, node: &Node) -> Result<MapKey> {
+        if let Some(tag) = &node.tag {
+            return self.fail(Code::TAG_AS_KEY, format!("{} is used as a key, where it is never resolved", tag.name), node.span);
+        }
+        match Val::literal(node).and_then(Val::into_key) {
+            Some(MapKey::Text(text)) if symbol::is_reserved(&text) => {
+                self.fail(Code::RESERVED_KEY, format!("the key `{text}` is reserved"), node.span)
+            }
+            Some(key) => Ok(key),
+            None => self.fail(Code::YAML_KEY, format!("{} cannot be a key", node.kind_name()), node.span),
+        }
+    }
+
+    fn fail<T>(&mut self, code: Code, message: impl Into<String>, span: Span) -> Result<T> {
+        self.world.report(Diagnostic::new(code, message).at(span, ""));
+        Err(Fault::Reported)
+    }
+
+    fn wrong_form<T>(&mut self, node: &Node, form: &str) -> Result<T> {
+        let name = node.tag.as_ref().map_or("this tag", |tag| tag.name.as_str()).to_owned();
+        self.world.report(
+            Diagnostic::new(Code::TAG_FORM, format!("{name} is not written this way"))
+                .at(node.span, "")
+                .help(format!("the form is `{form}`")),
+        );
+        Err(Fault::Reported)
+    }
+
+    fn tag(&mut self, tag: &Tag, node: &Node) -> Result<Val> {
+        match tag.name.as_str() {
+            "!KeyOf" => match scalar(node) {
+                Some(id) => self.world.key_of(id, node.span),
+                None => self.wrong_form(node, "!KeyOf id"),
+            },
+            "!Env" => self.env(node),
+            "!File" => self.file(node),
+            "!Context" => self.context(node),
+            "!Format" => self.format(node),
+            "!Find" => self.find(node, false),
+            "!FindObject" => self.find(node, true),
+            "!Condition" => self.condition(node),
+            "!If" => self.choose(node),
+            "!Enumerate" => self.enumerate(node),
+            "!Index" => self.scope(node, |(index, _)| index.clone()),
+            "!Value" => self.scope(node, |(_, value)| value.clone()),
+            "!AtIndex" => self.at_index(node),
+            "!ParseJSON" => self.parse_json(node),
+            other => self.fail(Code::YAML_TAG, format!("{other} is no tag of the blueprint format"), tag.span),
+        }
+    }
+
+    /// The name and optional default of `!Env`, `!File` and `!Context`.
+    fn name_and_default<'n>(&mut self, node: &'n Node, form: &str) -> Result<(Val, Option<&'n Arc<Node>>)> {
+        match &node.data {
+            Data::Scalar(scalar) => Ok((Val::Text(scalar.text.clone()), None)),
+            Data::Sequence(items) => match items.as_slice() {
+                [name] => Ok((self.eval(name)?, None)),
+                [name, default] => Ok((self.eval(name)?, Some(default))),
+                _ => self.wrong_form(node, form),
+            },
+            Data::Mapping(_) => self.wrong_form(node, form),
+        }
+    }
+
+    fn default(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
+        default.map_or(Ok(Val::Null), |node| self.eval(node))
+    }
+
+    fn env(&mut self, node: &Node) -> Result<Val> {
+        let (name, default) = self.name_and_default(node, "!Env NAME` or `!Env [NAME, default]")?;
+        let Val::Text(name) = name.peel().clone() else {
+            return self.wrong_form(node, "!Env NAME` or `!Env [NAME, default]");
+        };
+        if let (Data::Scalar(_), Some((first, _))) = (&node.data, name.split_once(',')) {
+            let rest = name[first.len() + 1..].trim();
+            self.world.report(
+                Diagnostic::new(Code::ENV_INLINE_DEFAULT, format!("this reads a variable whose name is `{name}`"))
+                    .at(node.span, "")
+                    .fix("write the default in list form", node.span, format!("!Env [{}, {rest}]", first.trim())),
+            );
+        }
+        match self.inputs.env(&name) {
+            Access::Found(value) => Ok(Val::text(value).secret_if(true)),
+            Access::Missing(_) => self.default(default),
+            Access::Denied => {
+                let mut finding = Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
+                    .at(node.span, "")
+                    .help(format!("allow it with `--allow-env {name}`, or set it in a file given with `--env-file`"));
+                if default.is_some() {
+                    finding = finding.severity(Severity::Warning).help("the default is used");
+                }
+                self.world.report(finding);
+                if default.is_some() { self.default(default) } else { Err(Fault::Reported) }
+            }
+        }
+    }
+
+    fn file(&mut self, node: &Node) -> Result<Val> {
+        let (name, default) = self.name_and_default(node, "!File path` or `!File [path, default]")?;
+        let Val::Text(name) = name.peel().clone() else {
+            return self.wrong_form(node, "!File path` or `!File [path, default]");
+        };
+        match self.inputs.file(self.folder, &name) {
+            Access::Found(text) => Ok(Val::text(text).secret_if(true)),
+            Access::Missing(why) => {
+                let used = if default.is_some() { "the default is used" } else { "the value is null" };
+                self.world.report(
+                    Diagnostic::new(Code::FILE_MISSING, format!("the file `{name}` cannot be read: {why}"))
+                        .at(node.span, used),
+                );
+                self.default(default)
+            }
+            Access::Denied => {
+                self.world.report(
+                    Diagnostic::new(Code::FILE_DENIED, format!("the file `{name}` is not allowed here"))
+                        .at(node.span, "")
+                        .help("allow its folder with `--allow-files DIR`, or keep it below the blueprint's own folder"),
+                );
+                Err(Fault::Reported)
+            }
+        }
+    }
+
+    fn context(&mut self, node: &Node) -> Result<Val> {
+        let form = "!Context key` or `!Context [key, default]";
+        let (name, default) = self.name_and_default(node, form)?;
+        let Some(key) = name.into_key() else {
+            return self.wrong_form(node, form);
+        };
+        let mut value = self.engine.get(&key).cloned();
+        let document = self.document;
+        for (name, inner) in &document.context {
+            if Val::literal(name).and_then(Val::into_key).as_ref() != Some(&key) {
+                continue;
+            }
+            let scopes = std::mem::take(&mut self.scopes);
+            let found = self.eval(inner);
+            self.scopes = scopes;
+            merge(&mut value, found?);
+        }
+        if let Some(given) = self.inputs.context.get(&key) {
+            merge(&mut value, given.clone());
+        }
+        match (value, default) {
+            (Some(value), _) => Ok(value),
+            (None, Some(default)) => self.eval(default),
+            (None, None) => {
+                self.note_missing_context(&key, node.span);
+                Ok(Val::Null)
+            }
+        }
+    }
+
+    fn note_missing_context(&mut self, key: &MapKey, span: Span) {
+        let known: Vec<String> = self
+            .document
+            .context
+            .iter()
+            .filter_map(|(name, _)| Val::literal(name)?.into_key())
+            .chain(self.inputs.context.keys().cloned())
+            .chain(self.engine.keys().cloned())
+            .map(|key| key.text())
+            .collect();
+        let key = key.text();
+        let mut finding =
+            Diagnostic::new(Code::CONTEXT_MISSING, format!("the context has no `{key}`, so this is null")).at(span, "");
+        if let Some(meant) = nearest(&key, known.iter().map(String::as_str)) {
+            finding = finding.severity(Severity::Warning).help(format!("did you mean `{meant}`?"));
+        }
+        self.world.report(finding);
+    }
+
+    fn format(&mut self, node: &Node) -> Result<Val> {
+        let Some([template, arguments @ ..]) = sequence(node) else {
+            return self.wrong_form(node, "!Format [format, argument…]");
+        };
+        let template_value = self.eval(template)?;
+        let arguments = self.all(arguments)?;
+        let Val::Text(text) = template_value.peel() else {
+            return match template_value.peel() {
+                Val::Unknown => Ok(Val::Unknown),
+                _ => self.wrong_form(node, "!Format [format, argument…]"),
+            };
+        };
+        match format::format(text, &arguments) {
+            Ok(value) => Ok(value.secret_if(template_value.is_secret())),
+            Err(why) => self.fail(Code::FORMAT_MISMATCH, why, node.span),
+        }
+    }
+
+    fn all(&mut self, nodes: &[Arc<Node>]) -> Result<Vec<Val>> {
+        nodes.iter().map(|node| self.eval(node)).collect()
+    }
+
+    fn find(&mut self, node: &Node, whole: bool) -> Result<Val> {
+        let form = if whole { "!FindObject [model, [field, value]…]" } else { "!Find [model, [field, value]…]" };
+        let Some([model, conditions @ ..]) = sequence(node) else {
+            return self.wrong_form(node, form);
+        };
+        let mut query = Query { model: String::new(), model_span: model.span, conditions: Vec::new() };
+        match self.eval(model)?.peel() {
+            Val::Text(name) => query.model = name.to_string(),
+            Val::Unknown => return Ok(Val::Unknown),
+            _ => return self.wrong_form(node, form),
+        }
+        let mut unknown = false;
+        for condition in conditions {
+            let (None, Some([field, value])) = (&condition.tag, sequence(condition)) else {
+                return self.wrong_form(node, form);
+            };
+            let name = match self.eval(field)?.peel() {
+                Val::Text(name) => name.to_string(),
+                Val::Unknown => return Ok(Val::Unknown),
+                _ => return self.wrong_form(node, form),
+            };
+            let value = self.eval(value)?;
+            unknown |= value.is_unknown();
+            query.conditions.push(Condition { field: name, span: field.span, value });
+        }
+        if query.conditions.is_empty() {
+            return self.wrong_form(node, form);
+        }
+        let found = self.world.find(&query, node.span, whole)?;
+        Ok(if unknown && matches!(found, Val::Null) { Val::Unknown } else { found })
+    }
+
+    fn condition(&mut self, node: &Node) -> Result<Val> {
+        let form = "!Condition [AND|NAND|OR|NOR|XOR|XNOR, value…]";
+        let Some([mode, values @ ..]) = sequence(node) else {
+            return self.wrong_form(node, form);
+        };
+        let name = match self.eval(mode)?.peel() {
+            Val::Text(name) => name.to_uppercase(),
+            Val::Unknown => return Ok(Val::Unknown),
+            _ => return self.wrong_form(node, form),
+        };
+        let modes = ["AND", "NAND", "OR", "NOR", "XOR", "XNOR"];
+        if !modes.contains(&name.as_str()) {
+            let mut finding =
+                Diagnostic::new(Code::CONDITION_MODE, format!("`{name}` is no mode of !Condition")).at(mode.span, "");
+            finding = match nearest(&name, modes) {
+                Some(meant) => {
+                    finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), mode.span, meant)
+                }
+                None => finding.help(format!("the modes are {}", modes.join(", "))),
+            };
+            self.world.report(finding);
+            return Err(Fault::Reported);
+        }
+        if values.is_empty() {
+            return self.wrong_form(node, form);
+        }
+        let truths: Vec<Option<bool>> = self.all(values)?.iter().map(Val::truth).collect();
+        let unknown = truths.contains(&None);
+        let result = match name.as_str() {
+            "AND" | "NAND" if truths.contains(&Some(false)) => Some(false),
+            "OR" | "NOR" if truths.contains(&Some(true)) => Some(true),
+            _ if unknown => None,
+            "AND" | "NAND" => Some(true),
+            "OR" | "NOR" => Some(false),
+            _ => Some(truths.iter().filter(|truth| **truth == Some(true)).count() % 2 == 1),
+        };
+        let negated = matches!(name.as_str(), "NAND" | "NOR" | "XNOR");
+        Ok(result.map_or(Val::Unknown, |truth| Val::Bool(truth != negated)))
+    }
+
+    fn choose(&mut self, node: &Node) -> Result<Val> {
+        let form = "!If [condition]` or `!If [condition, then, else]";
+        match sequence(node) {
+            Some([condition]) => Ok(self.eval(condition)?.truth().map_or(Val::Unknown, Val::Bool)),
+            Some([condition, then, otherwise]) => match self.eval(condition)?.truth() {
+                Some(true) => self.eval(then),
+                Some(false) => self.eval(otherwise),
+                None => {
+                    self.eval(then)?;
+                    self.eval(otherwise)?;
+                    Ok(Val::Unknown)
+                }
+            },
+            _ => self.wrong_form(node, form),
+        }
+    }
+
+    fn enumerate(&mut self, node: &Node) -> Result<Val> {
+        let form = "!Enumerate [list or mapping, SEQ|MAP, body]";
+        let Some([over, output, body]) = sequence(node) else {
+            return self.wrong_form(node, form);
+        };
+        let into_map = match self.eval(output)?.peel() {
+            Val::Text(kind) if kind.eq_ignore_ascii_case("MAP") => true,
+            Val::Text(kind) if kind.eq_ignore_ascii_case("SEQ") => false,
+            _ => return self.fail(Code::ENUMERATE_VALUE, "the second argument of !Enumerate is SEQ or MAP", output.span),
+        };
+        if let Some(Tag { name, .. }) = &over.tag
+            && matches!(name.as_str(), "!Value" | "!Index")
+            && self.scopes.is_empty()
+        {
+            return self.fail(
+                Code::ENUMERATE_SCOPE,
+                format!("{name} as what is enumerated belongs to an enclosing !Enumerate, and there is none"),
+                over.span,
+            );
+        }
+        let over_value = self.eval(over)?;
+        let secret = matches!(over_value, Val::Secret(_));
+        let rounds: Vec<(Val, Val)> = match over_value.peel() {
+            Val::List(items) => items.iter().cloned().enumerate().map(|(at, item)| (Val::Int(at as i64), item)).collect(),
+            Val::Map(map) => map.iter().map(|(key, value)| (key.value(), value.clone())).collect(),
+            Val::Text(text) => text
+                .chars()
+                .enumerate()
+                .map(|(at, letter)| (Val::Int(at as i64), Val::text(letter.to_string())))
+                .collect(),
+            Val::Unknown => return Ok(Val::Unknown),
+            other => {
+                let message = format!("!Enumerate goes over a list, a mapping or a text, not {}", other.kind_name());
+                return self.fail(Code::ENUMERATE_VALUE, message, over.span);
+            }
+        };
+        let mut list = Vec::new();
+        let mut map = Val::Map(IndexMap::new());
+        for (index, value) in rounds {
+            self.rounds += 1;
+            if self.rounds > MAX_ROUNDS {
+                return self.fail(Code::YAML_BUDGET, "this !Enumerate goes through too many rounds", node.span);
+            }
+            self.scopes.push((index, value.secret_if(secret)));
+            let result = self.eval(body);
+            self.scopes.pop();
+            let result = result?;
+            if !into_map {
+                list.push(result);
+                continue;
+            }
+            match result.peel() {
+                Val::List(pair) if pair.len() == 2 => {
+                    let Some(key) = pair[0].clone().into_key() else {
+                        return self.fail(
+                            Code::ENUMERATE_VALUE,
+                            format!("{} cannot be a key", pair[0].kind_name()),
+                            body.span,
+                        );
+                    };
+                    map.merge(Val::Map(IndexMap::from([(key, pair[1].clone())])));
+                }
+                Val::Map(_) => map.merge(result.peel().clone()),
+                Val::Unknown => return Ok(Val::Unknown),
+                other => {
+                    let message = format!("with MAP the body must give [key, value] or a mapping, not {}", other.kind_name());
+                    return self.fail(Code::ENUMERATE_VALUE, message, body.span);
+                }
+            }
+        }
+        Ok(if into_map { map } else { Val::List(list) })
+    }
+
+    fn scope(&mut self, node: &Node, pick: fn(&(Val, Val)) -> Val) -> Result<Val> {
+        let depth = match scalar(node).and_then(|text| text.trim().parse::<usize>().ok()) {
+            Some(depth) => depth,
+            None => return self.wrong_form(node, "!Value 0` or `!Index 0"),
+        };
+        match self.scopes.len().checked_sub(depth + 1).and_then(|at| self.scopes.get(at)) {
+            Some(scope) => Ok(pick(scope)),
+            None => {
+                let message = match self.scopes.len() {
+                    0 => "there is no enclosing !Enumerate here".to_owned(),
+                    1 => format!("there is one enclosing !Enumerate, so the number is 0, not {depth}"),
+                    several => format!("there are {several} enclosing !Enumerate, so the number is at most {}", several - 1),
+                };
+                self.fail(Code::ENUMERATE_SCOPE, message, node.span)
+            }
+        }
+    }
+
+    fn at_index(&mut self, node: &Node) -> Result<Val> {
+        let form = "!AtIndex [list or mapping, index or key, default]";
+        let (object, index, default) = match sequence(node) {
+            Some([object, index]) => (object, index, None),
+            Some([object, index, default]) => (object, index, Some(default)),
+            _ => return self.wrong_form(node, form),
+        };
+        let collection = self.eval(object)?;
+        let key = self.eval(index)?;
+        let secret = matches!(collection, Val::Secret(_));
+        let found = match (collection.peel(), key.peel()) {
+            (Val::Unknown, _) | (_, Val::Unknown) => return Ok(Val::Unknown),
+            (Val::List(items), Val::Int(at)) => {
+                let at = if *at < 0 { at + items.len() as i64 } else { *at };
+                usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()
+            }
+            (Val::List(_), other) => {
+                let message = format!("a list is indexed by an integer, not by {}", other.kind_name());
+                return self.fail(Code::AT_INDEX, message, index.span);
+            }
+            (Val::Map(map), key) => key.clone().into_key().and_then(|key| map.get(&key)).cloned(),
+            (Val::Null, _) if default.is_some() => None,
+            (other, _) => {
+                let message = format!("!AtIndex looks into a list or mapping, not into {}", other.kind_name());
+                return self.fail(Code::AT_INDEX, message, object.span);
+            }
+        };
+        match (found, default) {
+            (Some(value), _) => Ok(value.secret_if(secret)),
+            (None, Some(default)) => self.eval(default),
+            (None, None) => {
+                let message = format!("there is nothing at {} and no default", key.peel().python_repr());
+                self.fail(Code::AT_INDEX, message, node.span)
+            }
+        }
+    }
+
+    fn parse_json(&mut self, node: &Node) -> Result<Val> {
+        let value = match &node.data {
+            Data::Scalar(scalar) => Val::Text(scalar.text.clone()),
+            Data::Sequence(items) if items.len() == 1 => self.eval(&items[0])?,
+            _ => return self.wrong_form(node, "!ParseJSON text` or `!ParseJSON [text]"),
+        };
+        let secret = value.is_secret();
+        match value.peel() {
+            Val::Unknown => Ok(Val::Unknown),
+            Val::Text(text) => match serde_json::from_str(text) {
+                Ok(json) => Ok(Val::from_json(&json).secret_if(secret)),
+                Err(error) => {
+                    let why = if secret { String::new() } else { format!(": {error}") };
+                    self.fail(Code::PARSE_JSON, format!("this is not JSON{why}"), node.span)
+                }
+            },
+            other => {
+                let message = format!("!ParseJSON reads text, not {}", other.kind_name());
+                self.fail(Code::PARSE_JSON, message, node.span)
+            }
+        }
+    }
+}
+
+fn merge(value: &mut Option<Val>, later: Val) {
+    match value {
+        Some(value) => value.merge(later),
+        None => *value = Some(later),
+    }
+}
+
+/// The raw text of a tag in scalar form.
+fn scalar(node: &Node) -> Option<&Arc<str>> {
+    match &node.data {
+        Data::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+/// The items of a tag in sequence form.
+fn sequence(node: &Node) -> Option<&[Arc<Node>]> {
+    match &node.data {
+        Data::Sequence(items) => Some(items),
+        _ => None,
+    }
+}
