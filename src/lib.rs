@@ -4,9 +4,9 @@
 //! (`tests/it/floors.rs` checks it). `docs/architecture.md` tells the whole story.
 
 pub mod base;
+pub mod blueprint;
 pub mod model;
 pub mod store;
-pub mod blueprint;
 
 pub mod identity;
 pub mod policies;

@@ -75,14 +75,19 @@ impl Document {
             entries: Vec::new(),
         };
         if root.is_null() {
-            found.push(Diagnostic::new(Code::EMPTY_DOCUMENT, "this file is empty, so it has no effect").at(root.span, ""));
+            found.push(
+                Diagnostic::new(Code::EMPTY_DOCUMENT, "this file is empty, so it has no effect").at(root.span, ""),
+            );
             return document;
         }
         let Some(pairs) = mapping(root) else {
             found.push(
-                Diagnostic::new(Code::DOCUMENT_ROOT, format!("the root of a blueprint is a mapping, not {}", root.kind_name()))
-                    .at(root.span, "")
-                    .help("start the file with `version: 1` and put the list below `entries:`"),
+                Diagnostic::new(
+                    Code::DOCUMENT_ROOT,
+                    format!("the root of a blueprint is a mapping, not {}", root.kind_name()),
+                )
+                .at(root.span, "")
+                .help("start the file with `version: 1` and put the list below `entries:`"),
             );
             return document;
         };
@@ -114,9 +119,12 @@ impl Document {
         for (id, span) in self.entries.iter().filter_map(|entry| entry.id.as_ref()) {
             match seen.get(id) {
                 Some(first) => found.push(
-                    Diagnostic::new(Code::DUPLICATE_ID, format!("the id `{id}` is used twice; !KeyOf means the first entry"))
-                        .at(*span, "second use")
-                        .at(*first, "first use"),
+                    Diagnostic::new(
+                        Code::DUPLICATE_ID,
+                        format!("the id `{id}` is used twice; !KeyOf means the first entry"),
+                    )
+                    .at(*span, "second use")
+                    .at(*first, "first use"),
                 ),
                 None => {
                     seen.insert(id.clone(), *span);
@@ -149,8 +157,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
         let got = node.tag.as_ref().map_or_else(|| node.kind_name().to_owned(), |tag| format!("the tag {}", tag.name));
-        let mut finding =
-            Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}")).at(node.span, format!("{got}"));
+        let mut finding = Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}"))
+            .at(node.span, format!("{got}"));
         if let (None, Data::Scalar(scalar)) = (&node.tag, &node.data)
             && wanted == "text"
             && scalar.style == super::yaml::Style::Plain
@@ -167,16 +175,21 @@ impl Reader<'_> {
         for (key, value) in pairs {
             if let Some(tag) = &key.tag {
                 self.found.push(
-                    Diagnostic::new(Code::TAG_AS_KEY, format!("{} is used as a key, where it is never resolved", tag.name))
-                        .at(key.span, "")
-                        .help("use `!Enumerate [list, MAP, [key, value]]` to compute keys"),
+                    Diagnostic::new(
+                        Code::TAG_AS_KEY,
+                        format!("{} is used as a key, where it is never resolved", tag.name),
+                    )
+                    .at(key.span, "")
+                    .help("use `!Enumerate [list, MAP, [key, value]]` to compute keys"),
                 );
                 continue;
             }
             let Some(name) = text(key) else {
-                let mut finding =
-                    Diagnostic::new(Code::YAML_KEY, format!("a key must be text, but YAML 1.1 reads this as {}", key.kind_name()))
-                        .at(key.span, "");
+                let mut finding = Diagnostic::new(
+                    Code::YAML_KEY,
+                    format!("a key must be text, but YAML 1.1 reads this as {}", key.kind_name()),
+                )
+                .at(key.span, "");
                 if let Data::Scalar(scalar) = &key.data {
                     finding = finding.fix("put the key in quotes", key.span, format!("\"{}\"", scalar.text));
                 }
@@ -184,13 +197,15 @@ impl Reader<'_> {
                 continue;
             };
             if !known.is_empty() && !known.contains(&&**name) {
-                let mut finding =
-                    Diagnostic::new(Code::UNKNOWN_KEY, format!("{place} has no key `{name}`")).at(key.span, "unknown key");
+                let mut finding = Diagnostic::new(Code::UNKNOWN_KEY, format!("{place} has no key `{name}`"))
+                    .at(key.span, "unknown key");
                 match nearest(name, known.iter().copied()) {
                     Some(meant) => {
-                        finding = finding
-                            .help(format!("did you mean `{meant}`?"))
-                            .fix(format!("rename it to `{meant}`"), key.span, meant);
+                        finding = finding.help(format!("did you mean `{meant}`?")).fix(
+                            format!("rename it to `{meant}`"),
+                            key.span,
+                            meant,
+                        );
                     }
                     None => finding = finding.help(format!("the keys are {}", known.join(", "))),
                 }
@@ -241,7 +256,9 @@ impl Reader<'_> {
         }
         if !named {
             self.found.push(
-                Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`").at(key_span, "").help("add `name: …` below it"),
+                Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`")
+                    .at(key_span, "")
+                    .help("add `name: …` below it"),
             );
         }
     }

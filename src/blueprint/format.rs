@@ -108,12 +108,15 @@ struct Spec {
 
 impl Spec {
     fn apply(&self, conversion: char, value: &Val) -> Result<String, String> {
-        let wrong = |wanted: &str| Err(format!("%{conversion} needs {wanted}, but the argument is {}", value.kind_name()));
+        let wrong =
+            |wanted: &str| Err(format!("%{conversion} needs {wanted}, but the argument is {}", value.kind_name()));
         let number = match value {
             Val::Int(number) => Some((*number as f64, Some(*number))),
             Val::Bool(truth) => Some((f64::from(u8::from(*truth)), Some(i64::from(*truth)))),
             Val::Float(number) => Some((*number, None)),
-            Val::Object(object) => object.number.filter(|_| object.numbered).map(|number| (number as f64, Some(number))),
+            Val::Object(object) => {
+                object.number.filter(|_| object.numbered).map(|number| (number as f64, Some(number)))
+            }
             _ => None,
         };
         let body = match conversion {
@@ -143,7 +146,9 @@ impl Spec {
                 _ => return wrong("an integer"),
             },
             'f' | 'F' | 'e' | 'E' | 'g' | 'G' => match number {
-                Some((float, _)) => (float.is_sign_negative(), float_text(conversion, float.abs(), self.precision.unwrap_or(6))),
+                Some((float, _)) => {
+                    (float.is_sign_negative(), float_text(conversion, float.abs(), self.precision.unwrap_or(6)))
+                }
                 None => return wrong("a number"),
             },
             'c' => match value {
@@ -203,7 +208,11 @@ fn float_text(conversion: char, number: f64, precision: usize) -> String {
             let significant = precision.max(1);
             let (text, exponent) = scientific(significant - 1);
             let strip = |text: &str| {
-                if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+                if text.contains('.') {
+                    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+                } else {
+                    text.to_owned()
+                }
             };
             if exponent < -4 || exponent >= significant as i32 {
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "+00"));
@@ -230,7 +239,11 @@ mod tests {
             ("%d%%", vec![Val::Int(42)], "42%"),
             ("%05d|%-5d|%+d|% d", vec![Val::Int(42), Val::Int(7), Val::Int(3), Val::Int(4)], "00042|7    |+3| 4"),
             ("%r", vec![text("it's")], "\"it's\""),
-            ("%.2f|%8.3f|%e|%g|%g", vec![Val::Float(1.005), Val::Float(2.0), Val::Float(12345.678), Val::Float(0.0001), Val::Float(1e20)], "1.00|   2.000|1.234568e+04|0.0001|1e+20"),
+            (
+                "%.2f|%8.3f|%e|%g|%g",
+                vec![Val::Float(1.005), Val::Float(2.0), Val::Float(12345.678), Val::Float(0.0001), Val::Float(1e20)],
+                "1.00|   2.000|1.234568e+04|0.0001|1e+20",
+            ),
             ("%x %X %o %#x", vec![Val::Int(255), Val::Int(255), Val::Int(8), Val::Int(16)], "ff FF 10 0x10"),
             ("%s", vec![Val::List(vec![Val::Int(1), text("a"), Val::Null])], "[1, 'a', None]"),
             ("%d", vec![Val::Float(3.9)], "3"),

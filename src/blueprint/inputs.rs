@@ -217,8 +217,10 @@ mod tests {
 
     #[test]
     fn only_listed_variables_are_visible() {
-        let process = variables(&[("HOME", "/root"), ("APP_A", "1"), ("APP_EMPTY", ""), ("AUTHENTIK_BOOTSTRAP_TOKEN", "t")]);
-        let environment = Environment::new(variables(&[("GIVEN", "g")]), process, &["APP_*".to_owned()]).expect("globs");
+        let process =
+            variables(&[("HOME", "/root"), ("APP_A", "1"), ("APP_EMPTY", ""), ("AUTHENTIK_BOOTSTRAP_TOKEN", "t")]);
+        let environment =
+            Environment::new(variables(&[("GIVEN", "g")]), process, &["APP_*".to_owned()]).expect("globs");
         assert_eq!(environment.get("GIVEN"), Access::Found("g".to_owned()));
         assert_eq!(environment.get("APP_A"), Access::Found("1".to_owned()));
         assert_eq!(environment.get("APP_EMPTY"), Access::Missing("is empty".to_owned()));
@@ -239,7 +241,8 @@ mod tests {
     #[cfg(unix)]
     fn no_file_outside_the_allowed_folders_is_read() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let (inside, outside, blueprints) = (folder.path().join("in"), folder.path().join("out"), folder.path().join("bp"));
+        let (inside, outside, blueprints) =
+            (folder.path().join("in"), folder.path().join("out"), folder.path().join("bp"));
         for dir in [&inside, &outside, &blueprints] {
             std::fs::create_dir(dir).expect("folder");
         }
@@ -261,11 +264,34 @@ mod tests {
         let absolute = outside.join("secret");
         let climbing = inside.join("../out/secret");
         for path in [
-            "../out/secret", "./../out/secret", "x/../../out/secret", "link", "relative-link", "folder-link/secret",
-            "/etc/passwd", "/proc/self/environ", "//etc/passwd", "/etc/../etc/passwd", "..", ".", "", "/", "/dev/zero",
-            "folder-link/../../out/secret", "....//out/secret", "..\\out\\secret", "~/.ssh/id_rsa", "file:///etc/passwd",
-            "%2e%2e/out/secret", "ok/../../out/secret", "own/", "ok/.", "\u{2025}/out/secret", "in/ok",
-            absolute.to_str().expect("text"), climbing.to_str().expect("text"),
+            "../out/secret",
+            "./../out/secret",
+            "x/../../out/secret",
+            "link",
+            "relative-link",
+            "folder-link/secret",
+            "/etc/passwd",
+            "/proc/self/environ",
+            "//etc/passwd",
+            "/etc/../etc/passwd",
+            "..",
+            ".",
+            "",
+            "/",
+            "/dev/zero",
+            "folder-link/../../out/secret",
+            "....//out/secret",
+            "..\\out\\secret",
+            "~/.ssh/id_rsa",
+            "file:///etc/passwd",
+            "%2e%2e/out/secret",
+            "ok/../../out/secret",
+            "own/",
+            "ok/.",
+            "\u{2025}/out/secret",
+            "in/ok",
+            absolute.to_str().expect("text"),
+            climbing.to_str().expect("text"),
         ] {
             match get(path) {
                 Access::Found(text) => panic!("{path} gave {text}"),

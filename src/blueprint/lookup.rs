@@ -232,7 +232,8 @@ pub fn equal(value: &Val, wanted: &Val) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| equal(one, other))
         }
         (Val::Map(one), Val::Map(other)) => {
-            one.len() == other.len() && one.iter().all(|(key, value)| other.get(key).is_some_and(|found| equal(value, found)))
+            one.len() == other.len()
+                && one.iter().all(|(key, value)| other.get(key).is_some_and(|found| equal(value, found)))
         }
         (Val::List(_) | Val::Map(_), _) | (_, Val::List(_) | Val::Map(_)) => false,
         (Val::Object(object), text @ Val::Text(_)) | (text @ Val::Text(_), Val::Object(object)) => {

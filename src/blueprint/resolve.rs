@@ -331,8 +331,11 @@ impl<'a> Resolver<'a> {
             let (Token::Identity(number) | Token::Body(number)) = token;
             let span = self.entry(number).1.span;
             return self.fail(
-                Diagnostic::new(Code::DEPTH, "the chain of entries that depend on each other ends here: it is too long")
-                    .at(span, ""),
+                Diagnostic::new(
+                    Code::DEPTH,
+                    "the chain of entries that depend on each other ends here: it is too long",
+                )
+                .at(span, ""),
             );
         }
         let mark = self.found.len();
@@ -442,7 +445,9 @@ impl<'a> Resolver<'a> {
                         None => return wrong(self, format!("`{name}` does not refer to an object of {kind}")),
                     }
                 }
-                (other, _) => return wrong(self, format!("`{other}` has no meaning in a permission, or its value no text")),
+                (other, _) => {
+                    return wrong(self, format!("`{other}` has no meaning in a permission, or its value no text"));
+                }
             }
         }
         match permission {
@@ -500,8 +505,11 @@ impl<'a> Resolver<'a> {
         }
         if identifiers.is_empty() {
             let keys: Vec<String> = info.keys.iter().map(|key| key.fields.join(" + ")).collect();
-            let mut finding = Diagnostic::new(Code::NO_IDENTIFIERS, format!("this entry does not say which {} it is about", info.title))
-                .at(entry.model.span, "no identifiers");
+            let mut finding = Diagnostic::new(
+                Code::NO_IDENTIFIERS,
+                format!("this entry does not say which {} it is about", info.title),
+            )
+            .at(entry.model.span, "no identifiers");
             if !keys.is_empty() {
                 finding = finding.help(format!("identify it below `identifiers:` by {}", keys.join(", or by ")));
             }
@@ -516,11 +524,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn unknown_identifier(&mut self, info: &KindInfo, pair: &Pair, part: &str, meant: Option<String>) {
-        let mut finding = Diagnostic::new(
-            Code::IDENTIFIER_FIELD,
-            format!("`{part}` is not a field of {}", info.name),
-        )
-        .at(pair.key_span, "unknown field");
+        let mut finding = Diagnostic::new(Code::IDENTIFIER_FIELD, format!("`{part}` is not a field of {}", info.name))
+            .at(pair.key_span, "unknown field");
         match meant {
             Some(meant) => {
                 finding = finding.help(format!("did you mean `{meant}`?"));
@@ -540,7 +545,8 @@ impl<'a> Resolver<'a> {
         let value = self.evaluate(number, node)?;
         let Val::Text(name) = value.peel() else {
             return self.fail(
-                Diagnostic::new(Code::WRONG_TYPE, format!("`model` must be text, not {}", value.kind_name())).at(node.span, ""),
+                Diagnostic::new(Code::WRONG_TYPE, format!("`model` must be text, not {}", value.kind_name()))
+                    .at(node.span, ""),
             );
         };
         let registry = self.registry.clone();
@@ -568,7 +574,8 @@ impl<'a> Resolver<'a> {
             Some((_, state)) => Ok(*state),
             None => {
                 let names = State::NAMES.map(|(name, _)| name);
-                let mut finding = Diagnostic::new(Code::UNKNOWN_STATE, format!("`{text}` is no state")).at(node.span, "");
+                let mut finding =
+                    Diagnostic::new(Code::UNKNOWN_STATE, format!("`{text}` is no state")).at(node.span, "");
                 finding = match crate::base::diagnostic::nearest(&text, names) {
                     Some(meant) if node.tag.is_none() => {
                         finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), node.span, meant)
@@ -643,8 +650,9 @@ impl<'a> Resolver<'a> {
 
     /// The stored object that identifiers match (spec blueprints §7), with the union of `pk` and the others.
     fn stored(&mut self, number: usize, info: &KindInfo, identifiers: &[Attr]) -> Result<Option<Arc<Object>>> {
-        let (keys, others): (Vec<&Attr>, Vec<&Attr>) =
-            identifiers.iter().partition(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key));
+        let (keys, others): (Vec<&Attr>, Vec<&Attr>) = identifiers
+            .iter()
+            .partition(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key));
         let mut by_key = None;
         for attr in &keys {
             by_key = self.stored_by_pk(info, &attr.value)?.filter(|object| object.kind == info.index);
@@ -657,8 +665,11 @@ impl<'a> Resolver<'a> {
             (Some(one), Some(other)) if one.id != other.id => {
                 let place = identifiers[0].key_span;
                 self.fail(
-                    Diagnostic::new(Code::IDENTIFIERS_DIFFER, "the pk belongs to another object than the other identifiers")
-                        .at(place, format!("pk: {}; others: {}", one.name(info), other.name(info))),
+                    Diagnostic::new(
+                        Code::IDENTIFIERS_DIFFER,
+                        "the pk belongs to another object than the other identifiers",
+                    )
+                    .at(place, format!("pk: {}; others: {}", one.name(info), other.name(info))),
                 )
             }
             (one, other) => Ok(one.or(other)),
@@ -723,9 +734,12 @@ impl<'a> Resolver<'a> {
             let more = if matching.len() > 5 { ", …" } else { "" };
             let span = attrs.first().map_or(self.entry(number).1.span, |attr| attr.key_span);
             return self.fail(
-                Diagnostic::new(Code::AMBIGUOUS, format!("{} objects of {} match these identifiers", matching.len(), info.name))
-                    .at(span, "ambiguous")
-                    .help(format!("they are {}{more}", names.join(", "))),
+                Diagnostic::new(
+                    Code::AMBIGUOUS,
+                    format!("{} objects of {} match these identifiers", matching.len(), info.name),
+                )
+                .at(span, "ambiguous")
+                .help(format!("they are {}{more}", names.join(", "))),
             );
         }
         Ok(matching.pop())
@@ -759,21 +773,31 @@ impl<'a> Resolver<'a> {
         let mut names: Vec<String> = Vec::new();
         let canonical = |attr: &Attr| match attr.value.peel() {
             Val::Object(object) => Value::String(object.id.to_string()),
-            Val::Text(text) => Uuid::parse_str(text).map_or_else(|_| attr.value.to_json(), |id| Value::String(id.to_string())),
+            Val::Text(text) => {
+                Uuid::parse_str(text).map_or_else(|_| attr.value.to_json(), |id| Value::String(id.to_string()))
+            }
             other => other.to_json(),
         };
         for key in info.keys {
             let values: Option<Vec<Value>> = key
                 .fields
                 .iter()
-                .map(|field| identifiers.iter().find(|attr| &*attr.key == *field).map(canonical).filter(|value| !value.is_null()))
+                .map(|field| {
+                    identifiers.iter().find(|attr| &*attr.key == *field).map(canonical).filter(|value| !value.is_null())
+                })
                 .collect();
             if let Some(values) = values {
-                names.push(format!("{}|{}|{}", object::key_scope(info, key), object::key_name(key), object::key_text(&values)));
+                names.push(format!(
+                    "{}|{}|{}",
+                    object::key_scope(info, key),
+                    object::key_name(key),
+                    object::key_text(&values)
+                ));
             }
         }
         if names.is_empty() {
-            let mut all: Vec<String> = identifiers.iter().map(|attr| format!("{}={}", attr.key, canonical(attr))).collect();
+            let mut all: Vec<String> =
+                identifiers.iter().map(|attr| format!("{}={}", attr.key, canonical(attr))).collect();
             all.sort();
             names.push(format!("{}|{}", info.name, all.join("&")));
         }
@@ -781,7 +805,8 @@ impl<'a> Resolver<'a> {
             names = vec![format!("{}|entry {number}", info.name)];
         }
         let known = names.iter().find_map(|name| self.declared_keys.get(name)).copied();
-        let id = known.unwrap_or_else(|| Uuid::new_v5(&self.namespace, format!("{}|{}", info.name, names[0]).as_bytes()));
+        let id =
+            known.unwrap_or_else(|| Uuid::new_v5(&self.namespace, format!("{}|{}", info.name, names[0]).as_bytes()));
         for name in names {
             self.declared_keys.entry(name).or_insert(id);
         }
@@ -824,7 +849,8 @@ impl<'a> Resolver<'a> {
         let next: Vec<Val> = match step {
             Step::Key => vec![Val::Object(self.object_ref(id, kind, stored.as_deref()))],
             Step::Field(field) => {
-                let value = if planned { self.planned_field(id, kind, field)? } else { self.stored_field(id, kind, field)? };
+                let value =
+                    if planned { self.planned_field(id, kind, field)? } else { self.stored_field(id, kind, field)? };
                 match value {
                     Val::List(items) if items.iter().any(|item| matches!(item, Val::Object(_))) => items,
                     other => vec![other],
@@ -931,7 +957,9 @@ impl<'a> Resolver<'a> {
     fn matching(&mut self, kinds: &[KindIndex], conditions: &[(Path, Val)]) -> Result<(Vec<ObjectRef>, bool)> {
         let mut found: Vec<ObjectRef> = Vec::new();
         let mut undecided = false;
-        let simple = conditions.iter().find_map(|(path, value)| path.plain_field().map(|field| (field.to_owned(), value.clone())));
+        let simple = conditions
+            .iter()
+            .find_map(|(path, value)| path.plain_field().map(|field| (field.to_owned(), value.clone())));
         for kind in kinds {
             let numbers = match &simple {
                 Some((field, value)) => self.candidates(*kind, field, value),
@@ -948,11 +976,16 @@ impl<'a> Resolver<'a> {
                     Err(other) => return Err(other),
                 };
                 let Some(identity) = &*identity else { continue };
-                if identity.kind != *kind || identity.state == State::Absent || found.iter().any(|object| object.id == identity.id) {
+                if identity.kind != *kind
+                    || identity.state == State::Absent
+                    || found.iter().any(|object| object.id == identity.id)
+                {
                     continue;
                 }
                 match self.planned_match(identity.id, identity.kind, conditions) {
-                    Ok(Some(true)) => found.push(self.object_ref(identity.id, identity.kind, identity.object.as_deref())),
+                    Ok(Some(true)) => {
+                        found.push(self.object_ref(identity.id, identity.kind, identity.object.as_deref()))
+                    }
                     Ok(Some(false)) => {}
                     Ok(None) => undecided = true,
                     Err(Fault::Blocked(by)) if Some(by) == self.current() => {}
@@ -1031,7 +1064,8 @@ impl<'a> Resolver<'a> {
         });
         let all: Vec<Arc<Object>> = match by_key {
             Some((scope, name, text)) => self.model.by_key(scope, &name, &text)?.cloned().into_iter().collect(),
-            None => match conditions.iter().find(|(path, _)| path.steps == [Step::Key] && path.lookup == Lookup::Exact) {
+            None => match conditions.iter().find(|(path, _)| path.steps == [Step::Key] && path.lookup == Lookup::Exact)
+            {
                 Some((_, value)) => {
                     let value = value.clone();
                     self.stored_by_pk(info, &value)?.into_iter().collect()
@@ -1054,7 +1088,10 @@ impl<'a> Resolver<'a> {
         let info = registry.get(object.kind);
         let mut map = IndexMap::from([(MapKey::Text("pk".into()), Val::Object(object))]);
         for field in info.fields.values().filter(|field| field.secret.is_none()) {
-            map.insert(MapKey::Text(field.name.as_str().into()), self.planned_field(object.id, object.kind, &field.name)?);
+            map.insert(
+                MapKey::Text(field.name.as_str().into()),
+                self.planned_field(object.id, object.kind, &field.name)?,
+            );
         }
         Ok(Val::Map(map))
     }
@@ -1070,7 +1107,8 @@ impl World for Resolver<'_> {
             let known: Vec<(Arc<str>, Span)> =
                 self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
             let mut finding =
-                Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`")).at(span, "unknown id");
+                Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`"))
+                    .at(span, "unknown id");
             match crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) {
                 Some(meant) => {
                     finding = finding.help(format!("did you mean `{meant}`?")).fix(
@@ -1083,8 +1121,9 @@ impl World for Resolver<'_> {
                     }
                 }
                 None => {
-                    finding = finding
-                        .help("give the entry an `id`, or use !Find for an object of another document or of the database");
+                    finding = finding.help(
+                        "give the entry an `id`, or use !Find for an object of another document or of the database",
+                    );
                 }
             }
             return self.fail(finding);
@@ -1095,12 +1134,17 @@ impl World for Resolver<'_> {
         };
         let identity = match self.identity(target) {
             Ok(identity) => identity,
-            Err(Fault::Blocked(by)) if Some(by) == self.current() || by == Token::Identity(target).code() && target == number => {
+            Err(Fault::Blocked(by))
+                if Some(by) == self.current() || by == Token::Identity(target).code() && target == number =>
+            {
                 let there = there(self);
                 return self.fail(
-                    Diagnostic::new(Code::KEY_OF_CYCLE, format!("the entry `{id}` is identified by this entry, directly or through others"))
-                        .at(span, "leads back to this entry")
-                        .at(there, "identified by the other one"),
+                    Diagnostic::new(
+                        Code::KEY_OF_CYCLE,
+                        format!("the entry `{id}` is identified by this entry, directly or through others"),
+                    )
+                    .at(span, "leads back to this entry")
+                    .at(there, "identified by the other one"),
                 );
             }
             Err(other) => return Err(other),
@@ -1110,12 +1154,19 @@ impl World for Resolver<'_> {
                 Ok(Val::Object(self.object_ref(identity.id, identity.kind, identity.object.as_deref())))
             }
             other => {
-                let why = if other.is_some() { "deletes its object" } else { "is skipped by its conditions, or stores nothing" };
+                let why = if other.is_some() {
+                    "deletes its object"
+                } else {
+                    "is skipped by its conditions, or stores nothing"
+                };
                 let there = there(self);
                 self.fail(
-                    Diagnostic::new(Code::KEY_OF_SKIPPED, format!("the entry `{id}` {why}, so there is nothing to refer to"))
-                        .at(span, "")
-                        .at(there, "this entry"),
+                    Diagnostic::new(
+                        Code::KEY_OF_SKIPPED,
+                        format!("the entry `{id}` {why}, so there is nothing to refer to"),
+                    )
+                    .at(span, "")
+                    .at(there, "this entry"),
                 )
             }
         }
@@ -1137,8 +1188,9 @@ impl World for Resolver<'_> {
                     conditions.push((path, condition.value.clone()));
                 }
                 Err((part, meant)) => {
-                    let mut finding = Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {}", query.model))
-                        .at(condition.span, "");
+                    let mut finding =
+                        Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {}", query.model))
+                            .at(condition.span, "");
                     if let Some(meant) = meant {
                         finding = finding.help(format!("did you mean `{meant}`?"));
                         if part == condition.field {
@@ -1181,7 +1233,8 @@ impl World for Resolver<'_> {
 
 /// The finding about a kind name that nobody knows.
 pub fn unknown_kind(registry: &Registry, name: &str, span: Span, literal: bool) -> Diagnostic {
-    let mut finding = Diagnostic::new(Code::UNKNOWN_KIND, format!("there is no kind `{name}`")).at(span, "unknown kind");
+    let mut finding =
+        Diagnostic::new(Code::UNKNOWN_KIND, format!("there is no kind `{name}`")).at(span, "unknown kind");
     match registry.nearest(name) {
         Some(meant) => {
             finding = finding.help(format!("did you mean `{meant}`?"));

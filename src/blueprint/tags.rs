@@ -142,7 +142,11 @@ impl<'a, W: World> Evaluator<'a, W> {
 
     fn key(&mut self, node: &Node) -> Result<MapKey> {
         if let Some(tag) = &node.tag {
-            return self.fail(Code::TAG_AS_KEY, format!("{} is used as a key, where it is never resolved", tag.name), node.span);
+            return self.fail(
+                Code::TAG_AS_KEY,
+                format!("{} is used as a key, where it is never resolved", tag.name),
+                node.span,
+            );
         }
         match Val::literal(node).and_then(Val::into_key) {
             Some(MapKey::Text(text)) if symbol::is_reserved(&text) => {
@@ -225,9 +229,12 @@ impl<'a, W: World> Evaluator<'a, W> {
             Access::Found(value) => Ok(Val::text(value).secret_if(true)),
             Access::Missing(_) => self.default(default),
             Access::Denied => {
-                let mut finding = Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
-                    .at(node.span, "")
-                    .help(format!("allow it with `--allow-env {name}`, or set it in a file given with `--env-file`"));
+                let mut finding =
+                    Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
+                        .at(node.span, "")
+                        .help(format!(
+                            "allow it with `--allow-env {name}`, or set it in a file given with `--env-file`"
+                        ));
                 if default.is_some() {
                     finding = finding.severity(Severity::Warning).help("the default is used");
                 }
@@ -431,7 +438,9 @@ impl<'a, W: World> Evaluator<'a, W> {
         let into_map = match self.eval(output)?.peel() {
             Val::Text(kind) if kind.eq_ignore_ascii_case("MAP") => true,
             Val::Text(kind) if kind.eq_ignore_ascii_case("SEQ") => false,
-            _ => return self.fail(Code::ENUMERATE_VALUE, "the second argument of !Enumerate is SEQ or MAP", output.span),
+            _ => {
+                return self.fail(Code::ENUMERATE_VALUE, "the second argument of !Enumerate is SEQ or MAP", output.span);
+            }
         };
         if let Some(Tag { name, .. }) = &over.tag
             && matches!(name.as_str(), "!Value" | "!Index")
@@ -446,7 +455,9 @@ impl<'a, W: World> Evaluator<'a, W> {
         let over_value = self.eval(over)?;
         let secret = matches!(over_value, Val::Secret(_));
         let rounds: Vec<(Val, Val)> = match over_value.peel() {
-            Val::List(items) => items.iter().cloned().enumerate().map(|(at, item)| (Val::Int(at as i64), item)).collect(),
+            Val::List(items) => {
+                items.iter().cloned().enumerate().map(|(at, item)| (Val::Int(at as i64), item)).collect()
+            }
             Val::Map(map) => map.iter().map(|(key, value)| (key.value(), value.clone())).collect(),
             Val::Text(text) => text
                 .chars()
@@ -488,7 +499,8 @@ impl<'a, W: World> Evaluator<'a, W> {
                 Val::Map(_) => map.merge(result.peel().clone()),
                 Val::Unknown => return Ok(Val::Unknown),
                 other => {
-                    let message = format!("with MAP the body must give [key, value] or a mapping, not {}", other.kind_name());
+                    let message =
+                        format!("with MAP the body must give [key, value] or a mapping, not {}", other.kind_name());
                     return self.fail(Code::ENUMERATE_VALUE, message, body.span);
                 }
             }
@@ -507,7 +519,9 @@ impl<'a, W: World> Evaluator<'a, W> {
                 let message = match self.scopes.len() {
                     0 => "there is no enclosing !Enumerate here".to_owned(),
                     1 => format!("there is one enclosing !Enumerate, so the number is 0, not {depth}"),
-                    several => format!("there are {several} enclosing !Enumerate, so the number is at most {}", several - 1),
+                    several => {
+                        format!("there are {several} enclosing !Enumerate, so the number is at most {}", several - 1)
+                    }
                 };
                 self.fail(Code::ENUMERATE_SCOPE, message, node.span)
             }

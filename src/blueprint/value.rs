@@ -277,8 +277,10 @@ impl Val {
                 format!("[{}]", inner.join(", "))
             }
             Val::Map(map) => {
-                let inner: Vec<String> =
-                    map.iter().map(|(key, value)| format!("{}: {}", key.value().python_repr(), value.python_repr())).collect();
+                let inner: Vec<String> = map
+                    .iter()
+                    .map(|(key, value)| format!("{}: {}", key.value().python_repr(), value.python_repr()))
+                    .collect();
                 format!("{{{}}}", inner.join(", "))
             }
             Val::Object(object) => match object.key() {
