@@ -1,3 +1,47 @@
-//! Stages: the steps of a flow, each kind with its behaviour in one file.
+//! Stages: the steps of a flow, each kind with its behaviour in one file, and the devices that stages enrol.
 
+pub mod authenticator_duo;
+pub mod authenticator_email;
+pub mod authenticator_endpoint_gdtc;
+pub mod authenticator_sms;
+pub mod authenticator_static;
+pub mod authenticator_totp;
+pub mod authenticator_validate;
+pub mod authenticator_webauthn;
+pub mod captcha;
+pub mod consent;
+pub mod deny;
+pub mod dummy;
+pub mod duo_device;
+pub mod email;
+pub mod email_device;
+pub mod identification;
+pub mod invitation;
+pub mod invitation_stage;
+mod mail;
+pub mod mutual_tls;
 pub mod password;
+pub mod prompt;
+pub mod prompt_stage;
+pub mod redirect;
+pub mod sms_device;
+pub mod source;
+pub mod static_device;
+pub mod totp_device;
+pub mod user_consent;
+pub mod user_delete;
+pub mod user_login;
+pub mod user_logout;
+pub mod user_write;
+pub mod webauthn_device;
+
+/// What a kind's check finds in an object that is written as JSON, defaults filled in: `!field` when it refuses
+/// at a field, `?field` when it warns.
+#[cfg(test)]
+fn judge<K: crate::model::Kind>(object: serde_json::Value) -> Vec<String> {
+    let object: K = serde_json::from_value(object).expect("the object fits the struct");
+    let mut report = crate::model::Report::default();
+    object.check(&mut report);
+    let mark = |refuses: bool| if refuses { '!' } else { '?' };
+    report.findings.iter().map(|finding| format!("{}{}", mark(finding.refuses), finding.field)).collect()
+}

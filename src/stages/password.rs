@@ -17,6 +17,7 @@ pub struct PasswordStage {
     /// Flow in which a signed-in user changes the password; without one there is no such entry in the user's settings.
     pub configure_flow: Option<Ref>,
     /// Wrong passwords after which the flow is cancelled. Locking an account is a matter for a reputation policy.
+    #[schemars(range(min = -2147483648, max = 2147483647))]
     pub failed_attempts_before_cancel: i32,
     /// Offers a button that shows the password in clear (2025.2).
     pub allow_show_password: bool,
@@ -61,4 +62,7 @@ pub enum Backend {
     /// A bind at the directory that the user came from.
     #[serde(rename = "authentik.sources.ldap.auth.LDAPBackend")]
     Ldap,
+    /// A ticket from the Kerberos realm that the user came from (after 2024.6).
+    #[serde(rename = "authentik.sources.kerberos.auth.KerberosBackend")]
+    Kerberos,
 }
