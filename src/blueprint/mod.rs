@@ -5,6 +5,7 @@ pub mod document;
 pub mod format;
 pub mod inputs;
 pub mod lookup;
+pub mod plan;
 pub mod resolve;
 pub mod tags;
 pub mod value;

@@ -84,6 +84,7 @@ pub struct KindInfo {
     pub not_creatable: Option<&'static str>,
     /// Attributes in declaration order.
     pub fields: IndexMap<String, FieldInfo>,
+    secrets: Vec<(&'static str, SecretMode)>,
     check: fn(&Value) -> Result<Report, String>,
 }
 
@@ -120,6 +121,11 @@ impl KindInfo {
     /// The declared reference of a field.
     pub fn reference(&self, field: &str) -> Option<&'static Reference> {
         self.references.iter().find(|reference| reference.field == field)
+    }
+
+    /// Secret fields with static names, as [`Object`](super::object::Object) keys them.
+    pub fn secret_names(&self) -> impl Iterator<Item = (&'static str, SecretMode)> {
+        self.secrets.iter().copied()
     }
 
     /// Runs the kind's cross-field check on a whole object (attributes, references as ids, secrets as text).
@@ -305,6 +311,12 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         };
         fields.insert(name.clone(), field);
     }
+    let mut secrets = Vec::new();
+    for field in fields.values().filter(|field: &&FieldInfo| field.secret.is_some()) {
+        // Names of struct fields live as long as the program; the few bytes are given away once per start.
+        let name: &'static str = Box::leak(field.name.clone().into_boxed_str());
+        secrets.extend(field.secret.map(|mode| (name, mode)));
+    }
     let named = K::REQUIRED
         .iter()
         .chain(K::KEYS.iter().flat_map(|key| key.fields))
@@ -344,6 +356,7 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         meta: K::META,
         not_creatable: K::NOT_CREATABLE,
         fields,
+        secrets,
         check: |object| {
             let kind: K = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
             let mut report = Report::default();
