@@ -4,6 +4,7 @@
 //! (`tests/it/floors.rs` checks it). `docs/architecture.md` tells the whole story.
 
 pub mod base;
+pub mod config;
 pub mod model;
 pub mod store;
 
