@@ -8,6 +8,7 @@ pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
     /// The variables of this process. Call it once, in the command line.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment of the process")]
     pub fn of_process() -> Self {
         std::env::vars_os().collect()
     }

@@ -3,7 +3,10 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use super::{Config, load::PREFIX};
+use super::Config;
+
+/// Begins the name of every variable of ours.
+pub(super) const PREFIX: &str = "GATEWRIGHT_";
 
 /// What a key holds, as far as a variable's text has to be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Config, ConfigError, ConfigErrors, ConfigFile, Environment, Origin, Row,
-    keys::{self, Hidden, Key, Shape},
+    keys::{self, Hidden, Key, PREFIX, Shape},
 };
 use crate::base::diagnostic::nearest;
-
-/// Begins the name of every variable of ours.
-pub(super) const PREFIX: &str = "GATEWRIGHT_";
 
 /// Variables that begin with [`PREFIX`] and are not keys: read by the first start, by this loader's caller, by tests.
 const OTHER_VARIABLES: &[&str] = &["GATEWRIGHT_CONFIG", "GATEWRIGHT_REQUIRE_PEERS", "GATEWRIGHT_UPDATE"];

@@ -98,7 +98,9 @@ fn later_layers_win_and_every_value_knows_where_it_came_from() {
 
 #[test]
 fn mistakes_name_the_key_the_place_and_the_way_out() {
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    // The file, the variables, and how each message begins.
+    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c [&'c str]);
+    let cases: &[Case<'_>] = &[
         ("lisen = 'x'", &[], &["gatewright.toml:1: unknown key `lisen`; did you mean `listen`?"]),
         ("\n[databse]\nurl = 'x'", &[], &["gatewright.toml:2: unknown key `databse`; did you mean `database`?"]),
         ("url = 'x'", &[], &["gatewright.toml:1: unknown key `url`; did you mean `database.url`?"]),
