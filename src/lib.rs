@@ -4,9 +4,11 @@
 //! (`tests/it/floors.rs` checks it). `docs/architecture.md` tells the whole story.
 
 pub mod base;
-pub mod blueprint;
+pub mod config;
 pub mod model;
 pub mod store;
+
+pub mod blueprint;
 
 pub mod identity;
 pub mod policies;

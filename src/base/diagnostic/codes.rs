@@ -1,6 +1,7 @@
 //! The catalogue of diagnostic codes: what each means, why it matters and what to do.
 //!
-//! `gatewright explain CODE` prints an entry and `docs/errors.md` is generated from the whole table.
+//! `gatewright explain CODE` prints an entry ([`explain`](super::explain())) and `docs/errors.md` is generated from the
+//! whole table ([`index_markdown`](super::index_markdown)).
 //! A code is never reused and its meaning never changes; a retired one stays out of the table.
 
 use std::fmt;

@@ -2,12 +2,21 @@
 //!
 //! Producers collect diagnostics and never print; the renderers beside this file turn them into source
 //! snippets ([`snippet`]), JSON ([`json`]), SARIF ([`sarif`]) and GitHub annotations ([`github`]).
+//! A renderer never fails: a span out of bounds or inside a character is moved to the nearest place that exists.
 
 pub mod codes;
+pub mod explain;
+pub mod github;
+pub mod json;
+pub mod sarif;
+pub mod snippet;
+#[cfg(test)]
+mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 pub use codes::Code;
+pub use explain::{explain, index_markdown};
 
 /// How bad a [`Diagnostic`] is. Errors refuse the whole run, the others never do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -61,6 +70,8 @@ pub struct Label {
     pub span: Span,
     /// What; may be empty for a bare underline.
     pub text: String,
+    /// The text under the span is a secret: no renderer shows it, neither here nor below another finding.
+    pub secret: bool,
 }
 
 /// Replaces the bytes of `span` by `replacement`.
@@ -117,7 +128,14 @@ impl Diagnostic {
     /// Adds a label; the first one is the primary place.
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: text.into(), secret: false });
+        self
+    }
+
+    /// Adds a label whose text in the file is a secret and stays hidden in every output.
+    #[must_use]
+    pub fn at_secret(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into(), secret: true });
         self
     }
 
@@ -158,6 +176,74 @@ impl Diagnostic {
     pub fn span(&self) -> Option<Span> {
         self.labels.first().map(|label| label.span)
     }
+
+    /// Name of the file that this finding is about, if it is about one.
+    fn file<'a>(&'a self, sources: &'a Sources) -> Option<&'a str> {
+        match &self.path {
+            Some(path) => Some(path),
+            None => self.span().and_then(|span| sources.find(span.file)).map(|file| file.name.as_str()),
+        }
+    }
+
+    /// The correction as far as it may be shown: a fix beside a secret could repeat it, so there is none then.
+    fn shown_fix(&self, secrets: &[Span]) -> Option<&Fix> {
+        let near = |span: Span| {
+            secrets
+                .iter()
+                .any(|secret| secret.file == span.file && secret.start <= span.end && span.start <= secret.end)
+        };
+        let fix = self.fix.as_ref()?;
+        let hidden = self.labels.iter().any(|label| label.secret) || fix.edits.iter().any(|edit| near(edit.span));
+        (!hidden).then_some(fix)
+    }
+}
+
+/// The spans that some finding of a report declares secret; they are hidden below every finding of it.
+fn secrets(diagnostics: &[Diagnostic]) -> Vec<Span> {
+    let labels = diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels);
+    labels.filter(|label| label.secret).map(|label| label.span).collect()
+}
+
+/// How many findings of each severity a report holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// Findings that refuse the run.
+    pub errors: usize,
+    /// Findings that do not.
+    pub warnings: usize,
+}
+
+impl Summary {
+    /// Counts; notes are in neither number.
+    pub fn of(diagnostics: &[Diagnostic]) -> Self {
+        let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+        Summary { errors: count(Severity::Error), warnings: count(Severity::Warning) }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let Summary { errors, warnings } = *self;
+        write!(f, "{errors} error{}, {warnings} warning{}", plural(errors), plural(warnings))
+    }
+}
+
+/// Indented JSON with a line break at the end. The values are our own and always serialise.
+fn pretty(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A span in the terms of editors: lines and columns from 1, columns in characters, the end exclusive.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+struct Region<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
 }
 
 /// One text that spans point into.
@@ -171,13 +257,29 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// Line and column (both from 1, column in characters) of a byte offset.
+    /// Line and column (both from 1, column in characters) of a byte offset. An offset that is not the start of a
+    /// character counts as the one before it.
     pub fn position(&self, offset: u32) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.line_starts[line - 1] as usize;
-        let end = (offset as usize).min(self.text.len());
-        let column = self.text.get(start..end).map_or(1, |before| before.chars().count() + 1);
+        let offset = self.text.floor_char_boundary(offset as usize);
+        let line = self.line_at(offset);
+        let column = self.text[self.line_start(line)..offset].chars().count() + 1;
         (line, column)
+    }
+
+    /// The number, from 1, of the line that holds a byte offset.
+    fn line_at(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start as usize <= offset).max(1)
+    }
+
+    /// Where a line starts; lines behind the last one start at the end of the text.
+    fn line_start(&self, line: usize) -> usize {
+        self.line_starts.get(line.saturating_sub(1)).map_or(self.text.len(), |start| *start as usize)
+    }
+
+    /// The part of a span that exists, grown to whole characters.
+    fn clamp(&self, span: Span) -> Range<usize> {
+        let start = self.text.floor_char_boundary(span.start as usize);
+        start..self.text.ceil_char_boundary(span.end as usize).max(start)
     }
 }
 
@@ -201,6 +303,20 @@ impl Sources {
     /// The file of an id that this table gave out.
     pub fn get(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]
+    }
+
+    /// The file of an id that may come from another table.
+    fn find(&self, id: FileId) -> Option<&SourceFile> {
+        self.files.get(id.0 as usize)
+    }
+
+    /// Lines and columns of a span; none when its file is unknown.
+    fn region(&self, span: Span) -> Option<Region<'_>> {
+        let file = self.find(span.file)?;
+        let range = file.clamp(span);
+        let place = |offset: usize| file.position(u32::try_from(offset).unwrap_or(u32::MAX));
+        let ((line, column), (end_line, end_column)) = (place(range.start), place(range.end));
+        Some(Region { file: &file.name, line, column, end_line, end_column })
     }
 
     /// The text under a span.
