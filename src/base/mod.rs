@@ -1,3 +1,5 @@
 //! Ground floor: words without a domain. Nothing here knows kinds, stores or blueprints.
 
 pub mod diagnostic;
+pub mod duration;
+pub mod timestamp;

@@ -1,3 +1,4 @@
 //! Flows and the stages bound to them.
 
 pub mod flow;
+pub mod stage_binding;

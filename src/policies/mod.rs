@@ -1,15 +1,56 @@
 //! Policies, the bindings that put them to work, and the mappings that shape data.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub mod binding;
+pub mod dummy;
+pub mod event_matcher;
+pub mod expiry;
+pub mod expression;
+pub mod geoip;
+pub mod mappings;
+pub mod password;
+pub mod reputation;
+pub mod unique_password;
 
-/// How the verdicts of several bindings on one target combine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineMode {
-    /// Every binding must pass.
-    All,
-    /// One passing binding is enough.
-    #[default]
-    Any,
+pub use crate::identity::EngineMode;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::model::{Kind, Report};
+
+    /// What a kind finds in an object: the fields, with `!` where it is refused.
+    fn findings<K: Kind>(object: &Value) -> Vec<String> {
+        let kind: K = serde_json::from_value(object.clone()).expect("the object fits the kind");
+        let mut report = Report::default();
+        kind.check(&mut report);
+        report.findings.iter().map(|found| format!("{}{}", found.field, if found.refuses { "!" } else { "" })).collect()
+    }
+
+    #[test]
+    fn whole_objects_are_judged() {
+        type Judge = fn(&Value) -> Vec<String>;
+        let id = "3f1b2b8c-0d0c-4a64-9f5a-2f6c1b0e9a11";
+        let binding: Judge = findings::<super::binding::PolicyBinding>;
+        let matcher: Judge = findings::<super::event_matcher::EventMatcherPolicy>;
+        let reputation: Judge = findings::<super::reputation::ReputationPolicy>;
+        let password: Judge = findings::<super::password::PasswordPolicy>;
+        let table: Vec<(Judge, Value, &[&str])> = vec![
+            (binding, json!({"target": id, "group": id}), &[]),
+            (binding, json!({"target": id}), &["policy!"]),
+            (binding, json!({"target": id, "policy": id, "user": id}), &["user!"]),
+            (matcher, json!({"client_ip": "10.0.0.1"}), &[]),
+            (matcher, json!({"name": "everything"}), &["action!"]),
+            (reputation, json!({"check_ip": false}), &[]),
+            (reputation, json!({"check_ip": false, "check_username": false}), &["check_ip!"]),
+            (password, json!({"length_min": 12}), &[]),
+            (password, json!({"check_static_rules": false}), &["check_static_rules"]),
+            (password, json!({"check_zxcvbn": true, "zxcvbn_score_threshold": 4}), &["zxcvbn_score_threshold"]),
+            (findings::<super::dummy::DummyPolicy>, json!({"wait_min": 40}), &["wait_min!"]),
+            (findings::<super::mappings::scope::ScopeMapping>, json!({"scope_name": "a b"}), &["scope_name!"]),
+        ];
+        for (judge, object, expected) in table {
+            assert_eq!(judge(&object), expected, "{object}");
+        }
+    }
 }

@@ -1,5 +1,4 @@
-//! Integration tests: one binary, one module for each subject.
+//! The one integration test binary.
 
 mod floors;
-
-fn main() {}
+mod kinds;
