@@ -1,3 +1,4 @@
 //! Ground floor: words without a domain. Nothing here knows kinds, stores or blueprints.
 
 pub mod diagnostic;
+pub mod saml;
