@@ -3,7 +3,7 @@
 use crate::{
     flows,
     model::registry::{Registration, Registry, RegistryError},
-    stages,
+    outposts, providers, sources, stages,
 };
 
 /// Every kind once, grouped by the floor that it lives on.
@@ -15,8 +15,38 @@ pub const KINDS: &[Registration] = &[
     // stages
     Registration::of::<stages::password::PasswordStage>(),
     // sources
+    Registration::of::<sources::kerberos::KerberosSource>(),
+    Registration::of::<sources::ldap::LdapSource>(),
+    Registration::of::<sources::oauth::OAuthSource>(),
+    Registration::of::<sources::plex::PlexSource>(),
+    Registration::of::<sources::saml::SamlSource>(),
+    Registration::of::<sources::scim::ScimSource>(),
+    Registration::of::<sources::connections::user_kerberos::UserKerberosSourceConnection>(),
+    Registration::of::<sources::connections::user_ldap::UserLdapSourceConnection>(),
+    Registration::of::<sources::connections::user_oauth::UserOAuthSourceConnection>(),
+    Registration::of::<sources::connections::user_plex::UserPlexSourceConnection>(),
+    Registration::of::<sources::connections::user_saml::UserSamlSourceConnection>(),
+    Registration::of::<sources::connections::group_kerberos::GroupKerberosSourceConnection>(),
+    Registration::of::<sources::connections::group_ldap::GroupLdapSourceConnection>(),
+    Registration::of::<sources::connections::group_oauth::GroupOAuthSourceConnection>(),
+    Registration::of::<sources::connections::group_plex::GroupPlexSourceConnection>(),
+    Registration::of::<sources::connections::group_saml::GroupSamlSourceConnection>(),
     // providers
+    Registration::of::<providers::google_workspace::GoogleWorkspaceProvider>(),
+    Registration::of::<providers::ldap::LdapProvider>(),
+    Registration::of::<providers::microsoft_entra::MicrosoftEntraProvider>(),
+    Registration::of::<providers::oauth2::OAuth2Provider>(),
+    Registration::of::<providers::proxy::ProxyProvider>(),
+    Registration::of::<providers::rac::RacProvider>(),
+    Registration::of::<providers::rac_endpoint::RacEndpoint>(),
+    Registration::of::<providers::radius::RadiusProvider>(),
+    Registration::of::<providers::saml::SamlProvider>(),
+    Registration::of::<providers::scim::ScimProvider>(),
+    Registration::of::<providers::ssf::SsfProvider>(),
     // outposts
+    Registration::of::<outposts::docker_connection::DockerConnection>(),
+    Registration::of::<outposts::kubernetes_connection::KubernetesConnection>(),
+    Registration::of::<outposts::outpost::Outpost>(),
 ];
 
 /// Builds the registry of all kinds.
