@@ -3,7 +3,7 @@
 use crate::{
     flows, identity,
     model::registry::{Registration, Registry, RegistryError},
-    policies, stages,
+    outposts, policies, providers, sources, stages,
 };
 
 /// Every kind once, grouped by the floor that it lives on.
@@ -23,6 +23,7 @@ pub const KINDS: &[Registration] = &[
     Registration::of::<identity::notification_rule::NotificationRule>(),
     Registration::of::<identity::notification_transport::NotificationTransport>(),
     Registration::of::<identity::notification_webhook_mapping::NotificationWebhookMapping>(),
+    Registration::of::<identity::object_permission::ObjectPermission>(),
     Registration::of::<identity::role::Role>(),
     Registration::of::<identity::schedule::Schedule>(),
     Registration::of::<identity::tenant_domain::TenantDomain>(),
@@ -89,8 +90,38 @@ pub const KINDS: &[Registration] = &[
     Registration::of::<stages::user_logout::UserLogoutStage>(),
     Registration::of::<stages::user_write::UserWriteStage>(),
     // sources
+    Registration::of::<sources::kerberos::KerberosSource>(),
+    Registration::of::<sources::ldap::LdapSource>(),
+    Registration::of::<sources::oauth::OAuthSource>(),
+    Registration::of::<sources::plex::PlexSource>(),
+    Registration::of::<sources::saml::SamlSource>(),
+    Registration::of::<sources::scim::ScimSource>(),
+    Registration::of::<sources::connections::user_kerberos::UserKerberosSourceConnection>(),
+    Registration::of::<sources::connections::user_ldap::UserLdapSourceConnection>(),
+    Registration::of::<sources::connections::user_oauth::UserOAuthSourceConnection>(),
+    Registration::of::<sources::connections::user_plex::UserPlexSourceConnection>(),
+    Registration::of::<sources::connections::user_saml::UserSamlSourceConnection>(),
+    Registration::of::<sources::connections::group_kerberos::GroupKerberosSourceConnection>(),
+    Registration::of::<sources::connections::group_ldap::GroupLdapSourceConnection>(),
+    Registration::of::<sources::connections::group_oauth::GroupOAuthSourceConnection>(),
+    Registration::of::<sources::connections::group_plex::GroupPlexSourceConnection>(),
+    Registration::of::<sources::connections::group_saml::GroupSamlSourceConnection>(),
     // providers
+    Registration::of::<providers::google_workspace::GoogleWorkspaceProvider>(),
+    Registration::of::<providers::ldap::LdapProvider>(),
+    Registration::of::<providers::microsoft_entra::MicrosoftEntraProvider>(),
+    Registration::of::<providers::oauth2::OAuth2Provider>(),
+    Registration::of::<providers::proxy::ProxyProvider>(),
+    Registration::of::<providers::rac::RacProvider>(),
+    Registration::of::<providers::rac_endpoint::RacEndpoint>(),
+    Registration::of::<providers::radius::RadiusProvider>(),
+    Registration::of::<providers::saml::SamlProvider>(),
+    Registration::of::<providers::scim::ScimProvider>(),
+    Registration::of::<providers::ssf::SsfProvider>(),
     // outposts
+    Registration::of::<outposts::docker_connection::DockerConnection>(),
+    Registration::of::<outposts::kubernetes_connection::KubernetesConnection>(),
+    Registration::of::<outposts::outpost::Outpost>(),
 ];
 
 /// Builds the registry of all kinds.

@@ -2,4 +2,5 @@
 
 pub mod diagnostic;
 pub mod duration;
+pub mod saml;
 pub mod timestamp;

@@ -20,23 +20,10 @@ use super::{
 use crate::{
     base::diagnostic::{Code, Diagnostic, Severity, Span, nearest},
     model::{
-        Change, KindIndex, KindInfo, Need, Object, Registry, kind::Finding, object, registry::FieldInfo,
-        registry::SecretMode, schema, symbol,
+        Change, KindIndex, KindInfo, Need, Object, Registry, kind::COMMON_READ_ONLY, kind::Finding, object, publish,
+        registry::FieldInfo, registry::SecretMode, symbol,
     },
 };
-
-/// Names that the reference system's API shows on many kinds and nobody can write.
-const READ_ONLY: [&str; 9] = [
-    "pk",
-    "component",
-    "verbose_name",
-    "verbose_name_plural",
-    "meta_model_name",
-    "flow_set",
-    "policybindingmodel_ptr_id",
-    "promptstage_set",
-    "last_updated",
-];
 
 /// The kind that object permissions of entries become.
 pub const GRANT_KIND: &str = "gatewright_rbac.objectpermission";
@@ -118,7 +105,7 @@ impl Validators {
         self.by_kind
             .entry(info.index)
             .or_insert_with(|| {
-                jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&schema::of_attributes(info)).ok()
+                jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(&publish::of_attributes(info)).ok()
             })
             .as_ref()
     }
@@ -331,7 +318,7 @@ impl<'r, 'a> Composer<'r, 'a> {
                 _ => {}
             }
         }
-        if READ_ONLY.contains(&key) || info.read_only.contains(&key) {
+        if COMMON_READ_ONLY.contains(&key) || info.read_only.contains(&key) {
             self.found.push(
                 Diagnostic::new(Code::READ_ONLY_FIELD, format!("`{key}` cannot be written and is ignored"))
                     .at(attr.key_span, "read-only"),

@@ -299,7 +299,8 @@ impl Builder<'_, '_> {
                     (Wanted::Edges(_), Some(reference)) if reference.inverse.is_some() => {}
                     (Wanted::Edges(targets), Some(reference)) => {
                         let present = object.targets(reference.field);
-                        let equal = present.len() == targets.len() && targets.iter().all(|target| present.contains(target));
+                        let equal =
+                            present.len() == targets.len() && targets.iter().all(|target| present.contains(target));
                         if !equal {
                             set_edges(&mut object, reference.field, targets.clone());
                         }
@@ -309,8 +310,11 @@ impl Builder<'_, '_> {
                         let unchanged = object.secrets.get(name).is_some_and(|state| secrets.matches(state, text));
                         if !unchanged {
                             let password = field.secret == Some(crate::model::registry::SecretMode::Password);
-                            let write =
-                                if password { SecretWrite::Hash(text.clone()) } else { SecretWrite::Seal(text.clone()) };
+                            let write = if password {
+                                SecretWrite::Hash(text.clone())
+                            } else {
+                                SecretWrite::Seal(text.clone())
+                            };
                             writes.insert(name, write);
                             object.secrets.insert(name, SecretState::Planned);
                         }
@@ -370,7 +374,9 @@ impl Builder<'_, '_> {
         for desired in composed.objects.values().filter(|desired| desired.absent.is_none()) {
             let info = registry.get(desired.kind);
             for reference in info.references {
-                let (Some(there), Some(wish)) = (reference.inverse, desired.wishes.get(reference.field)) else { continue };
+                let (Some(there), Some(wish)) = (reference.inverse, desired.wishes.get(reference.field)) else {
+                    continue;
+                };
                 let Wanted::Edges(wanted) = &wish.wanted else { continue };
                 let mut present = Vec::new();
                 for far in registry.targets(reference.target) {
@@ -400,10 +406,20 @@ impl Builder<'_, '_> {
         {
             let name = label(&self.overlay, &object);
             self.found.push(
-                Diagnostic::new(Code::MEMBERSHIP_CONFLICT, format!("the two sides disagree on whether `{name}` is a member"))
-                    .at(wish.span, if wanted { "listed as a member here" } else { "not listed as a member here" })
-                    .at(own.span, if wanted { "but not a member according to this list" } else { "but a member according to this list" })
-                    .help("state the membership on one side only"),
+                Diagnostic::new(
+                    Code::MEMBERSHIP_CONFLICT,
+                    format!("the two sides disagree on whether `{name}` is a member"),
+                )
+                .at(wish.span, if wanted { "listed as a member here" } else { "not listed as a member here" })
+                .at(
+                    own.span,
+                    if wanted {
+                        "but not a member according to this list"
+                    } else {
+                        "but a member according to this list"
+                    },
+                )
+                .help("state the membership on one side only"),
             );
             return;
         }
@@ -457,7 +473,11 @@ impl Builder<'_, '_> {
             self.touch(id);
             let name = format!("{} `{}`", info.title, label(&self.overlay, &object));
             for kind in registry.kinds() {
-                for reference in kind.references.iter().filter(|reference| reference.inverse.is_none() && info.is_a(reference.target)) {
+                for reference in kind
+                    .references
+                    .iter()
+                    .filter(|reference| reference.inverse.is_none() && info.is_a(reference.target))
+                {
                     let mut sources = self.referrers(kind.index, reference.field, id);
                     sources.extend(
                         self.overlay
@@ -470,7 +490,10 @@ impl Builder<'_, '_> {
                     sources.dedup();
                     for source in sources {
                         let Some(holder) = self.object(source) else { continue };
-                        if holder.kind != kind.index || doomed.contains(&source) || !holder.targets(reference.field).contains(&id) {
+                        if holder.kind != kind.index
+                            || doomed.contains(&source)
+                            || !holder.targets(reference.field).contains(&id)
+                        {
                             continue;
                         }
                         let wanted = composed.objects.get(&source).filter(|desired| desired.absent.is_none());
@@ -478,13 +501,25 @@ impl Builder<'_, '_> {
                         let cascade = !reference.many && reference.on_delete == OnDelete::Cascade;
                         let protect = !reference.many && reference.on_delete == OnDelete::Protect;
                         if insists.is_some() || protect || (cascade && wanted.is_some()) {
-                            self.still_referred(&name, kind, &holder, reference.field, insists.map(|wish| wish.span), id);
+                            self.still_referred(
+                                &name,
+                                kind,
+                                &holder,
+                                reference.field,
+                                insists.map(|wish| wish.span),
+                                id,
+                            );
                         } else if cascade {
                             doomed.insert(source);
                             queue.push((source, format!("goes with {name}")));
                         } else {
                             let mut changed = (*holder).clone();
-                            let left = changed.targets(reference.field).iter().copied().filter(|target| *target != id).collect();
+                            let left = changed
+                                .targets(reference.field)
+                                .iter()
+                                .copied()
+                                .filter(|target| *target != id)
+                                .collect();
                             set_edges(&mut changed, reference.field, left);
                             self.overlay.put(Arc::new(changed));
                             self.reasons.entry(source).or_insert_with(|| format!("refers to {name}, which is deleted"));
@@ -559,7 +594,9 @@ impl Builder<'_, '_> {
                     }
                 }
             }
-            for reference in info.references.iter().filter(|reference| reference.exclusive && reference.inverse.is_none()) {
+            for reference in
+                info.references.iter().filter(|reference| reference.exclusive && reference.inverse.is_none())
+            {
                 for target in object.targets(reference.field) {
                     let other = self
                         .overlay
@@ -589,7 +626,8 @@ impl Builder<'_, '_> {
     fn key_taken(&mut self, info: &KindInfo, id: Uuid, other: Uuid, entry: &(&'static str, String, String)) {
         let fields = entry.1.replace('+', " and ");
         let first = entry.1.split('+').next().unwrap_or_default();
-        let other_kind = self.overlay.known(other).map(|object| self.registry.get(object.kind).title).unwrap_or("object");
+        let other_kind =
+            self.overlay.known(other).map(|object| self.registry.get(object.kind).title).unwrap_or("object");
         let mut finding = Diagnostic::new(
             Code::KEY_TAKEN,
             format!("another {other_kind} has the same {fields} as this {}, which must be unique", info.title),
@@ -599,11 +637,13 @@ impl Builder<'_, '_> {
                 finding = finding.at(span, text);
             }
         }
-        self.found.push(finding.help("if both are meant to be the same object, use the same identifiers in both entries"));
+        self.found
+            .push(finding.help("if both are meant to be the same object, use the same identifiers in both entries"));
     }
 
     fn twice_referred(&mut self, info: &KindInfo, object: &Object, other: Uuid, target: Uuid, field: &str) {
-        let name = |id: Uuid| self.overlay.known(id).map_or_else(|| id.to_string(), |object| label(&self.overlay, object));
+        let name =
+            |id: Uuid| self.overlay.known(id).map_or_else(|| id.to_string(), |object| label(&self.overlay, object));
         let message = format!(
             "`{}` can be the `{field}` of one {} only, but `{}` and `{}` refer to it",
             name(target),
@@ -681,7 +721,8 @@ impl Builder<'_, '_> {
                 action,
                 object: self.named(id),
                 kind: sample.kind,
-                implied: self.implied.contains(&id) && !self.reasons.contains_key(&id) || only_far_side && action == Action::Update,
+                implied: self.implied.contains(&id) && !self.reasons.contains_key(&id)
+                    || only_far_side && action == Action::Update,
                 fields,
                 places,
                 reason,
@@ -731,7 +772,13 @@ impl Builder<'_, '_> {
         Shown::Objects(named)
     }
 
-    fn diff(&self, info: &KindInfo, before: Option<&Object>, after: Option<&Object>, desired: Option<&Desired>) -> Vec<FieldDiff> {
+    fn diff(
+        &self,
+        info: &KindInfo,
+        before: Option<&Object>,
+        after: Option<&Object>,
+        desired: Option<&Desired>,
+    ) -> Vec<FieldDiff> {
         let mut diffs = Vec::new();
         let written = after.and_then(|after| self.writes.get(&after.id));
         for field in info.fields.values() {
@@ -741,9 +788,14 @@ impl Builder<'_, '_> {
                 if reference.inverse.is_some() {
                     match (desired, wish.map(|wish| &wish.wanted)) {
                         (Some(desired), Some(Wanted::Edges(wanted))) => {
-                            let present = self.memberships.get(&(desired.id, reference.field)).map_or(&[][..], Vec::as_slice);
+                            let present =
+                                self.memberships.get(&(desired.id, reference.field)).map_or(&[][..], Vec::as_slice);
                             let equal = present.len() == wanted.len() && wanted.iter().all(|one| present.contains(one));
-                            if equal { (Shown::Nothing, Shown::Nothing) } else { (self.names(present), self.names(wanted)) }
+                            if equal {
+                                (Shown::Nothing, Shown::Nothing)
+                            } else {
+                                (self.names(present), self.names(wanted))
+                            }
                         }
                         _ => continue,
                     }
@@ -856,7 +908,12 @@ fn label_to(model: &Model, object: &Object, depth: usize) -> String {
     if let Some(name) = part("name") {
         return name;
     }
-    let references: Vec<String> = info.references.iter().filter(|reference| !reference.many).filter_map(|reference| part(reference.field)).collect();
+    let references: Vec<String> = info
+        .references
+        .iter()
+        .filter(|reference| !reference.many)
+        .filter_map(|reference| part(reference.field))
+        .collect();
     let order = part("order");
     let parts: Vec<String> = references.into_iter().chain(order).collect();
     if parts.is_empty() { object.id.to_string() } else { parts.join(" › ") }

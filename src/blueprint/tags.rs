@@ -439,7 +439,11 @@ impl<'a, W: World> Evaluator<'a, W> {
             Val::Text(kind) if kind.eq_ignore_ascii_case("MAP") => true,
             Val::Text(kind) if kind.eq_ignore_ascii_case("SEQ") => false,
             _ => {
-                return self.fail(Code::ENUMERATE_VALUE, "the second argument of !Enumerate is SEQ or MAP", output.span);
+                return self.fail(
+                    Code::ENUMERATE_VALUE,
+                    "the second argument of !Enumerate is SEQ or MAP",
+                    output.span,
+                );
             }
         };
         if let Some(Tag { name, .. }) = &over.tag

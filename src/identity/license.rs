@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, Kind, SecretText};
+use crate::model::{Key, Kind};
 
 /// A licence of the reference system. It is kept so that files with one apply and export; nothing here needs a licence.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -11,7 +11,7 @@ use crate::model::{Key, Kind, SecretText};
 pub struct License {
     /// The licence key.
     #[schemars(length(min = 1))]
-    pub key: SecretText,
+    pub key: String,
 }
 
 impl Kind for License {

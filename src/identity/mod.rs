@@ -15,6 +15,7 @@ pub mod notification;
 pub mod notification_rule;
 pub mod notification_transport;
 pub mod notification_webhook_mapping;
+pub mod object_permission;
 pub mod role;
 pub mod schedule;
 pub mod tenant_domain;

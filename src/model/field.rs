@@ -30,11 +30,13 @@ pub enum Family {
     UserSourceConnection,
     /// A group's counterpart at a source.
     GroupSourceConnection,
+    /// Every stored kind, without saying so; for references that may point at anything.
+    Anything,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 9] = [
+    pub const ALL: [Family; 10] = [
         Family::Stage,
         Family::Policy,
         Family::Provider,
@@ -44,6 +46,7 @@ impl Family {
         Family::OutpostConnection,
         Family::UserSourceConnection,
         Family::GroupSourceConnection,
+        Family::Anything,
     ];
 
     /// The name under which blueprints address the family.
@@ -58,6 +61,7 @@ impl Family {
             Family::OutpostConnection => "authentik_outposts.outpostserviceconnection",
             Family::UserSourceConnection => "authentik_core.usersourceconnection",
             Family::GroupSourceConnection => "authentik_core.groupsourceconnection",
+            Family::Anything => "gatewright.object",
         }
     }
 }

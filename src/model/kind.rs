@@ -32,7 +32,7 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Default + Send + Syn
     /// Fields of other releases and what to do with them.
     const CHANGES: &'static [Change] = &[];
     /// Names that the reference system's API shows for this kind but nobody can write; given in a
-    /// blueprint they are ignored with a warning. Names common to all kinds need not be repeated.
+    /// blueprint they are ignored with a warning. Names in [`COMMON_READ_ONLY`] need not be repeated.
     const READ_ONLY: &'static [&'static str] = &[];
     /// Whether API keys of this kind are integers (users, providers, devices).
     const NUMBERED: bool = false;
@@ -49,6 +49,19 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Default + Send + Syn
     /// Secrets that are stored already are present as empty values of their type, references as ids.
     fn check(&self, _report: &mut Report) {}
 }
+
+/// Names that the reference system's API shows on many kinds and nobody can write.
+pub const COMMON_READ_ONLY: [&str; 9] = [
+    "pk",
+    "component",
+    "verbose_name",
+    "verbose_name_plural",
+    "meta_model_name",
+    "flow_set",
+    "policybindingmodel_ptr_id",
+    "promptstage_set",
+    "last_updated",
+];
 
 /// Where objects of a kind live while the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

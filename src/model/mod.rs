@@ -3,6 +3,7 @@
 pub mod field;
 pub mod kind;
 pub mod object;
+pub mod publish;
 pub mod registry;
 pub mod schema;
 pub mod snapshot;

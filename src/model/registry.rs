@@ -115,7 +115,9 @@ impl KindInfo {
 
     /// Whether the kind belongs to a family or is the kind itself of the given name.
     pub fn is_a(&self, target: &str) -> bool {
-        self.name == target || self.families.iter().any(|family| family.name() == target)
+        target == Family::Anything.name()
+            || self.name == target
+            || self.families.iter().any(|family| family.name() == target)
     }
 
     /// The declared reference of a field.
@@ -195,6 +197,9 @@ impl Registry {
             }
             for family in info.families {
                 registry.families.entry(*family).or_default().push(info.index);
+            }
+            if !info.meta {
+                registry.families.entry(Family::Anything).or_default().push(info.index);
             }
             registry.kinds.push(info);
         }

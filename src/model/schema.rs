@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{field::Reference, registry::KindInfo};
+use super::field::Reference;
 
 /// JSON Schema of a struct with everything inlined, so that every property can be read on its own.
 pub fn of_struct<K: JsonSchema>() -> Value {
@@ -69,18 +69,6 @@ pub fn finish_field(name: &str, property: &Value, reference: Option<&Reference>,
         property.insert("x-secret".into(), mode);
     }
     Value::Object(property)
-}
-
-/// Schema of an entry's resolved plain attributes: every one optional, no unknown ones. References and
-/// secrets are judged by the engine, which knows more about them than a schema can say.
-pub fn of_attributes(info: &KindInfo) -> Value {
-    let properties: Map<String, Value> = info
-        .fields
-        .values()
-        .filter(|field| field.reference.is_none() && field.secret.is_none())
-        .map(|field| (field.name.clone(), field.schema.clone()))
-        .collect();
-    json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
 /// `re_evaluate_policies` → `Re evaluate policies`.

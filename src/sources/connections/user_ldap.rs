@@ -1,0 +1,34 @@
+//! The kind `authentik_sources_ldap.userldapsourceconnection`: a user's account at an LDAP source (2025.4).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Family, Key, Kind, Ref, Reference, Residency};
+
+/// Says which account at an LDAP source belongs to a user; whoever signs in there with it is this user.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserLdapSourceConnection {
+    /// The user. The connection is deleted with the user.
+    pub user: Ref,
+    /// The source. The connection is deleted with it.
+    pub source: Ref,
+    /// Value of the source's `object_uniqueness_field` for the user.
+    #[schemars(length(min = 1))]
+    pub identifier: String,
+}
+
+impl Kind for UserLdapSourceConnection {
+    const NAME: &'static str = "authentik_sources_ldap.userldapsourceconnection";
+    const TITLE: &'static str = "User LDAP source connection";
+    const FAMILIES: &'static [Family] = &[Family::UserSourceConnection];
+    const KEYS: &'static [Key] = &[Key::of(&["user", "source"])];
+    const REQUIRED: &'static [&'static str] = &["user", "source", "identifier"];
+    const REFERENCES: &'static [Reference] = &[
+        Reference::one("user", "authentik_core.user").cascade(),
+        Reference::one("source", "authentik_sources_ldap.ldapsource").cascade(),
+    ];
+    const READ_ONLY: &'static [&'static str] = &["source_obj", "icon", "created", "last_updated"];
+    const NUMBERED: bool = true;
+    const RESIDENCY: Residency = Residency::Paged;
+}
