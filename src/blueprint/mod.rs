@@ -2,8 +2,10 @@
 
 pub mod desired;
 pub mod document;
+pub mod engine;
 pub mod format;
 pub mod inputs;
+pub mod load;
 pub mod lookup;
 pub mod plan;
 pub mod resolve;

@@ -74,6 +74,12 @@ catalogue! {
         "A document may have at most 16 MiB. Split the file; entries of different files may refer to each other with !Find.";
     FILE_OUTSIDE = "GW0004", Error, "a path leads out of its folder",
         "A symlink or a path with .. leaves the blueprint folder. Such a path is never followed, because whoever can write the folder could otherwise read any file of the machine.";
+    FILE_BOM = "GW0005", Note, "a file starts with a byte-order mark",
+        "The mark is skipped. Some tools stumble over it; save the file as UTF-8 without it.";
+    FILE_CRLF = "GW0006", Note, "a file has Windows line endings",
+        "They are read as plain line ends. Multi-line texts such as expressions get plain line ends too, so the file means the same everywhere.";
+    FILE_SKIPPED = "GW0007", Note, "a file is not applied",
+        "Its label blueprints.goauthentik.io/instantiate says false, as example files do. Name the file itself, not only its folder, to apply it.";
     YAML_SYNTAX = "GW0010", Error, "the text is not valid YAML",
         "The parser stopped at the marked place. Frequent causes: a tab in the indentation, a missing quote, a plain value that starts with %, @ or a backtick.";
     YAML_DOCUMENTS = "GW0011", Error, "more than one YAML document",
