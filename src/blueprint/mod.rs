@@ -1,5 +1,6 @@
 //! The declarative engine: from YAML documents to an exact plan, pure until the plan is applied.
 
+pub mod apply;
 pub mod desired;
 pub mod document;
 pub mod engine;

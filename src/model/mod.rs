@@ -12,5 +12,5 @@ pub mod symbol;
 pub use field::{Family, Key, OnDelete, PasswordText, Ref, Reference, SecretJson, SecretText};
 pub use kind::{Change, Generated, Kind, Report, Residency};
 pub use object::{Object, SecretState};
-pub use registry::{KindIndex, KindInfo, Registry, RegistryError};
+pub use registry::{FieldInfo, KindIndex, KindInfo, Registry, RegistryError, SecretMode};
 pub use snapshot::{Model, Need};
