@@ -2,3 +2,5 @@
 
 mod floors;
 mod kinds;
+mod store;
+mod support;

@@ -1,0 +1,394 @@
+//! The two engines: the only file that names them.
+//!
+//! Everything else writes one SQL text with numbered placeholders and binds [`Value`]s to it. What the engines do
+//! differently is here: how a file or a server is opened, how a reader gets its snapshot and a writer its turn, how
+//! values are bound, and what their errors mean.
+
+use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr, sync::Arc, time::Duration};
+
+use serde::de::DeserializeOwned;
+use sqlx::{
+    ConnectOptions, Connection, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    query::Query,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    },
+    types::Json,
+};
+
+use super::sql::{self, Statement, Value};
+
+/// Called with the text of each statement of a commit, before it runs.
+pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// How long a request waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// A writer that stops in the middle of its transaction, because its machine is paused, loses its turn after this.
+const ABANDONED: &str = "60000";
+
+/// The connections to one database.
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Which engine, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A file, or memory.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Engine::Sqlite => "SQLite",
+            Engine::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// Where a writer's turn ends before it begins.
+pub(super) enum BeginError {
+    /// Someone else is writing and did not finish in time.
+    Taken(String),
+    Failed(sqlx::Error),
+}
+
+impl Pool {
+    /// Opens a SQLite file, which is made, for its owner only, when it is missing.
+    pub(super) async fn open_sqlite(path: &Path, connections: u32, wait: Duration, lasting: bool) -> Result<Pool> {
+        let created = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        if let Err(error) = created
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(sqlx::Error::Io(error));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL, not NORMAL: in WAL mode NORMAL may lose the last commits at a power cut.
+            .synchronous(if lasting { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
+            .foreign_keys(true)
+            .busy_timeout(wait)
+            .row_buffer_size(1000)
+            .disable_statement_logging();
+        let open = || {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE)
+                .test_before_acquire(false)
+                .connect_with(options.clone())
+        };
+        // The switch to WAL mode does not wait for another process that does the same.
+        let started = std::time::Instant::now();
+        loop {
+            match open().await {
+                Err(error) if is_busy(&error) && started.elapsed() < wait => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => return opened.map(Pool::Sqlite),
+            }
+        }
+    }
+
+    /// Connects to a PostgreSQL server.
+    pub(super) async fn open_postgres(url: &str, connections: u32) -> Result<Pool> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name(&format!("gatewright (process {})", std::process::id()))
+            .disable_statement_logging();
+        // The pool would go on trying and report a timeout; one attempt of our own says what is wrong.
+        options.connect().await?.close().await?;
+        let pool =
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?;
+        Ok(Pool::Postgres(pool))
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self {
+            Pool::Sqlite(_) => Engine::Sqlite,
+            Pool::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// A transaction that sees one state of the database, whatever is written meanwhile.
+    pub(super) async fn begin_read(&self) -> Result<Tx> {
+        let inner = match self {
+            Pool::Sqlite(pool) => Inner::Sqlite(pool.begin().await?),
+            Pool::Postgres(pool) => {
+                Inner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        };
+        Ok(Tx { inner, observer: None })
+    }
+
+    /// A transaction that alone may write; waits for its turn.
+    ///
+    /// On PostgreSQL it reads what was committed before each statement (and not before the wait), so what it
+    /// reads is what the writer before it left.
+    pub(super) async fn begin_write(
+        &self,
+        wait: Duration,
+        actor: &str,
+        observer: Option<Observer>,
+    ) -> std::result::Result<Tx, BeginError> {
+        match self {
+            Pool::Sqlite(pool) => {
+                if let Some(observer) = &observer {
+                    observer("BEGIN IMMEDIATE");
+                }
+                match pool.begin_with("BEGIN IMMEDIATE").await {
+                    Ok(tx) => Ok(Tx { inner: Inner::Sqlite(tx), observer }),
+                    Err(error) if is_busy(&error) => Err(BeginError::Taken("another process".to_owned())),
+                    Err(error) => Err(BeginError::Failed(error)),
+                }
+            }
+            Pool::Postgres(pool) => {
+                if let Some(observer) = &observer {
+                    observer("BEGIN");
+                }
+                let tx = pool.begin().await.map_err(BeginError::Failed)?;
+                let mut tx = Tx { inner: Inner::Postgres(tx), observer };
+                let label: String = format!("gatewright (process {}) for {actor}", std::process::id())
+                    .chars()
+                    .map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' })
+                    .take(60)
+                    .collect();
+                let prepare = Statement::new(
+                    "SELECT set_config('lock_timeout', $1, true), set_config('application_name', $2, true), \
+                     set_config('idle_in_transaction_session_timeout', $3, true)",
+                )
+                .bind(wait.as_millis().max(1).to_string())
+                .bind(label)
+                .bind(ABANDONED);
+                tx.fetch(prepare).await.map_err(BeginError::Failed)?;
+                match tx.fetch(Statement::new("SELECT 1 FROM pg_advisory_xact_lock(723654109)")).await {
+                    Ok(_) => Ok(tx),
+                    Err(error) if is_busy(&error) => {
+                        drop(tx);
+                        Err(BeginError::Taken(self.holder().await.unwrap_or_else(|_| "another process".to_owned())))
+                    }
+                    Err(error) => Err(BeginError::Failed(error)),
+                }
+            }
+        }
+    }
+
+    /// Who holds the writers' lock of a PostgreSQL database.
+    async fn holder(&self) -> Result<String> {
+        let mut tx = self.begin_read().await?;
+        let rows = tx
+            .fetch(Statement::new(
+                "SELECT a.application_name, COALESCE(host(a.client_addr), 'the server''s own machine'), \
+                 CAST(EXTRACT(EPOCH FROM clock_timestamp() - a.xact_start) AS BIGINT) \
+                 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+                 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = 723654109 \
+                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            ))
+            .await?;
+        match rows.first() {
+            Some(row) => {
+                Ok(format!("{}, connected from {}, for {} s already", row.text(0)?, row.text(1)?, row.int(2)?))
+            }
+            None => Ok("another process, which has finished since".to_owned()),
+        }
+    }
+
+    /// Version of the library or server.
+    pub(super) async fn version(&self) -> Result<String> {
+        let mut tx = self.begin_read().await?;
+        let query = match self {
+            Pool::Sqlite(_) => "SELECT sqlite_version()",
+            Pool::Postgres(_) => "SELECT current_setting('server_version')",
+        };
+        tx.fetch(Statement::new(query)).await?.first().map_or(Ok(String::new()), |row| row.text(0))
+    }
+}
+
+/// A transaction on either engine; rolled back when dropped.
+pub(super) struct Tx {
+    inner: Inner,
+    observer: Option<Observer>,
+}
+
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Runs a statement and gives the number of rows that it wrote.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64> {
+        self.observe(statement.text());
+        match &mut self.inner {
+            Inner::Sqlite(tx) => Ok(bind_sqlite(statement).execute(&mut **tx).await?.rows_affected()),
+            Inner::Postgres(tx) => Ok(bind_postgres(statement).execute(&mut **tx).await?.rows_affected()),
+        }
+    }
+
+    /// Runs a query and gives all its rows.
+    pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        self.observe(statement.text());
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let rows = bind_sqlite(statement).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Inner::Postgres(tx) => {
+                let rows = bind_postgres(statement).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// Runs a migration, which may hold several statements.
+    pub(super) async fn execute_script(&mut self, script: &'static str) -> Result<()> {
+        self.observe(script);
+        match &mut self.inner {
+            Inner::Sqlite(tx) => sqlx::raw_sql(sql::without_collation(script)).execute(&mut **tx).await.map(drop),
+            Inner::Postgres(tx) => sqlx::raw_sql(script).execute(&mut **tx).await.map(drop),
+        }
+    }
+
+    pub(super) async fn has_table(&mut self, name: &'static str) -> Result<bool> {
+        let query = match &self.inner {
+            Inner::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1",
+            Inner::Postgres(_) => {
+                "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
+            }
+        };
+        let rows = self.fetch(Statement::new(query).bind(name)).await?;
+        rows.first().map_or(Ok(false), |row| Ok(row.int(0)? > 0))
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        self.observe("COMMIT");
+        match self.inner {
+            Inner::Sqlite(tx) => tx.commit().await,
+            Inner::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    pub(super) async fn rollback(self) -> Result<()> {
+        match self.inner {
+            Inner::Sqlite(tx) => tx.rollback().await,
+            Inner::Postgres(tx) => tx.rollback().await,
+        }
+    }
+
+    fn observe(&self, text: &str) {
+        if let Some(observer) = &self.observer {
+            observer(text);
+        }
+    }
+}
+
+/// A row of either engine.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    pub(super) fn text(&self, column: usize) -> Result<String> {
+        self.get(column)
+    }
+
+    pub(super) fn int(&self, column: usize) -> Result<i64> {
+        self.get(column)
+    }
+
+    pub(super) fn maybe_int(&self, column: usize) -> Result<Option<i64>> {
+        self.get(column)
+    }
+
+    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
+        self.get(column)
+    }
+
+    pub(super) fn json<T: DeserializeOwned + 'static>(&self, column: usize) -> Result<T> {
+        self.get::<Json<T>>(column).map(|json| json.0)
+    }
+
+    fn get<'r, T>(&'r self, column: usize) -> Result<T>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+    {
+        match self {
+            Row::Sqlite(row) => row.try_get(column),
+            Row::Postgres(row) => row.try_get(column),
+        }
+    }
+}
+
+fn bind_sqlite(statement: Statement) -> Query<'static, Sqlite, SqliteArguments> {
+    let (text, values) = statement.into_parts();
+    let mut query = sqlx::query(text);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(number),
+            Value::MaybeInt(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            // As text: SQLite would take a JSON type for a number and destroy the value.
+            Value::Json(json) => query.bind(json.to_string()),
+        };
+    }
+    query
+}
+
+fn bind_postgres(statement: Statement) -> Query<'static, Postgres, PgArguments> {
+    let (text, values) = statement.into_parts();
+    let mut query = sqlx::query(text);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(number),
+            Value::MaybeInt(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Json(json) => query.bind(Json(json)),
+        };
+    }
+    query
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
+}
+
+/// Whether someone else holds a lock that was waited for. PostgreSQL, whose codes have five characters: lock not
+/// available. SQLite, whose codes are smaller numbers: the primary code 5 is in the low byte.
+fn is_busy(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| {
+        code == "55P03" || code.len() < 5 && code.parse::<u32>().is_ok_and(|number| number & 0xff == 5)
+    })
+}
+
+/// Whether the disk that the database is on is full.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "53100" || code == "13")
+}
+
+/// Whether the connection is gone, so that nobody here knows what the server did last.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_))
+        // PostgreSQL: the server was told to end the session.
+        || code(error).is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+}
+
+/// Whether no connection became free in time.
+pub(super) fn is_exhausted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+}

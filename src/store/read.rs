@@ -1,0 +1,398 @@
+//! Objects out of one snapshot of the database.
+//!
+//! A load is four queries whatever the number of objects: rows, edges, digests of secrets, password hashes; by ids, as
+//! many times as there are chunks of ids. What an older or newer program left behind and this one does not know (a
+//! kind, a reference, a secret field) is left out with a warning, never an error.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    changeset::Ownership,
+    db::{Row, Tx},
+    error::Doing,
+    meta::Meta,
+    sql::{LIST, List, Statement, Value, chunks},
+};
+use crate::model::{KindIndex, KindInfo, Model, Need, Object, Registry, Residency, SecretState};
+
+/// A reader of one snapshot. It holds a connection and, on SQLite, keeps the write-ahead log from being
+/// cleared, so it should not live longer than a load.
+pub struct Reader {
+    tx: Tx,
+    meta: Meta,
+}
+
+/// Which objects a load takes, as the condition of a query over `object o`.
+enum Selection {
+    Kinds(Vec<String>),
+    Ids(Vec<Uuid>),
+}
+
+impl Selection {
+    fn condition(&self) -> &'static str {
+        match self {
+            Selection::Kinds(_) => " WHERE o.kind IN ({})",
+            Selection::Ids(_) => " WHERE o.id IN ({})",
+        }
+    }
+
+    fn list(&self) -> Vec<Value> {
+        match self {
+            Selection::Kinds(kinds) => kinds.iter().map(|kind| Value::from(kind.as_str())).collect(),
+            Selection::Ids(ids) => ids.iter().map(|id| Value::from(*id)).collect(),
+        }
+    }
+
+    fn query(&self, select: &'static str) -> Statement {
+        Statement::with_lists(&[select, self.condition()], Vec::new(), vec![List::Values(self.list())])
+    }
+}
+
+impl Reader {
+    pub(super) fn new(tx: Tx, meta: Meta) -> Reader {
+        Reader { tx, meta }
+    }
+
+    /// Identity of the store.
+    pub fn instance(&self) -> Uuid {
+        self.meta.instance
+    }
+
+    /// Revision of the snapshot: of the last commit in it.
+    pub fn revision(&self) -> i64 {
+        self.meta.revision
+    }
+
+    /// All objects of resident kinds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_resident(&mut self, registry: &Registry) -> Result<Vec<Object>, StoreError> {
+        // From the kinds that are there and not from those that are declared: so a kind that only another
+        // release knows is noticed, and the paged ones, of which there may be millions, are never walked.
+        let rows = self.tx.fetch(Statement::new(STORED_KINDS)).await.doing("listing the stored kinds")?;
+        let mut resident = Vec::new();
+        for row in rows {
+            let name = row.text(0).doing("listing the stored kinds")?;
+            match registry.find(&name) {
+                Some(kind) if kind.residency == Residency::Resident => resident.push(name),
+                Some(_) => {}
+                None => tracing::warn!(kind = name, "objects of a kind that this program does not know are left alone"),
+            }
+        }
+        self.load(registry, &Selection::Kinds(resident)).await
+    }
+
+    /// All objects of a kind.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_kind(&mut self, registry: &Registry, kind: KindIndex) -> Result<Vec<Object>, StoreError> {
+        self.load(registry, &Selection::Kinds(stored_names(registry.get(kind)).collect())).await
+    }
+
+    /// The objects of a list of ids, in no particular order; ids without an object are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_ids(
+        &mut self,
+        registry: &Registry,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<Object>, StoreError> {
+        let mut objects = Vec::new();
+        for chunk in chunks(ids, LIST) {
+            objects.append(&mut self.load(registry, &Selection::Ids(chunk)).await?);
+        }
+        Ok(objects)
+    }
+
+    /// Every object that a list of needs asks about, each once; a need without an object adds none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answer(&mut self, registry: &Registry, needs: &[Need]) -> Result<Vec<Object>, StoreError> {
+        let mut ids = BTreeSet::new();
+        let mut kinds = BTreeSet::new();
+        let mut numbers: HashMap<&str, Vec<Value>> = HashMap::new();
+        let mut keys: HashMap<(&str, &str), Vec<Value>> = HashMap::new();
+        let mut referrers: HashMap<&str, Vec<Value>> = HashMap::new();
+        for need in needs {
+            match need {
+                Need::Id(id) => {
+                    ids.insert(*id);
+                }
+                Need::Kind(kind) => {
+                    kinds.insert(*kind);
+                }
+                Need::Number(scope, number) => numbers.entry(scope).or_default().push(Value::from(*number)),
+                Need::Key(scope, key, value) => {
+                    keys.entry((scope, key)).or_default().push(Value::from(value.as_str()));
+                }
+                Need::Referrers(field, target) => referrers.entry(field).or_default().push(Value::from(*target)),
+            }
+        }
+        for (scope, wanted) in numbers {
+            let names: Vec<Value> = number_kinds(registry, scope).map(Value::from).collect();
+            for chunk in chunks(wanted, LIST) {
+                let lists = vec![List::Values(chunk), List::Values(names.clone())];
+                let query = &["SELECT id FROM object WHERE number IN ({}) AND kind IN ({})"];
+                self.collect_ids(Statement::with_lists(query, Vec::new(), lists), &mut ids).await?;
+            }
+        }
+        for ((scope, key), wanted) in keys {
+            for chunk in chunks(wanted, LIST) {
+                let query = &["SELECT object FROM object_key WHERE kind = $1 AND field = $2 AND value IN ({})"];
+                let fixed = vec![scope.into(), key.into()];
+                self.collect_ids(Statement::with_lists(query, fixed, vec![List::Values(chunk)]), &mut ids).await?;
+            }
+        }
+        for (field, wanted) in referrers {
+            for chunk in chunks(wanted, LIST) {
+                let query = &["SELECT source FROM object_edge WHERE field = $1 AND target IN ({})"];
+                let statement = Statement::with_lists(query, vec![field.into()], vec![List::Values(chunk)]);
+                self.collect_ids(statement, &mut ids).await?;
+            }
+        }
+        let mut objects = Vec::new();
+        if !kinds.is_empty() {
+            let names = kinds.iter().flat_map(|kind| stored_names(registry.get(*kind))).collect();
+            objects = self.load(registry, &Selection::Kinds(names)).await?;
+            for object in &objects {
+                ids.remove(&object.id);
+            }
+        }
+        objects.append(&mut self.load_ids(registry, ids).await?);
+        Ok(objects)
+    }
+
+    /// A model with all objects of resident kinds, in which nothing is known yet of the paged ones.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn model(&mut self, registry: Arc<Registry>) -> Result<Model, StoreError> {
+        let objects = self.load_resident(&registry).await?;
+        let mut model = Model::partial(registry, self.instance(), self.revision());
+        for object in objects {
+            model.put(Arc::new(object));
+        }
+        Ok(model)
+    }
+
+    /// Who set which fields of some objects.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ownership(&mut self, objects: impl IntoIterator<Item = Uuid>) -> Result<Vec<Ownership>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in chunks(objects, LIST) {
+            let list = List::Values(chunk.into_iter().map(Value::from).collect());
+            let query = &[OWNERSHIP, " WHERE object IN ({}) ORDER BY object, source, document, entry"];
+            found.append(&mut ownership(&mut self.tx, Statement::with_lists(query, Vec::new(), vec![list])).await?);
+        }
+        Ok(found)
+    }
+
+    /// Everything that a source has set.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ownership_of(&mut self, source: &str) -> Result<Vec<Ownership>, StoreError> {
+        let query = &[OWNERSHIP, " WHERE source = $1 ORDER BY document, entry, object"];
+        ownership(&mut self.tx, Statement::with_lists(query, vec![source.into()], Vec::new())).await
+    }
+
+    async fn collect_ids(&mut self, query: Statement, ids: &mut BTreeSet<Uuid>) -> Result<(), StoreError> {
+        for row in self.tx.fetch(query).await.doing("looking up objects")? {
+            ids.insert(id(&row, 0)?);
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self, registry: &Registry, selection: &Selection) -> Result<Vec<Object>, StoreError> {
+        if selection.list().is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut unknown = HashSet::new();
+        let rows = self
+            .tx
+            .fetch(
+                selection
+                    .query("SELECT o.id, o.number, o.kind, o.attrs, o.revision, o.created, o.updated FROM object o"),
+            )
+            .await
+            .doing("reading objects")?;
+        let mut objects = Vec::with_capacity(rows.len());
+        let mut places = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let name = row.text(2).doing("reading objects")?;
+            let Some(kind) = registry.find(&name) else {
+                if unknown.insert(name.clone()) {
+                    tracing::warn!(kind = name, "objects of a kind that this program does not know are left alone");
+                }
+                continue;
+            };
+            let object = object(&row, kind).doing("reading objects")?;
+            let object = Object { id: id(&row, 0)?, ..object };
+            places.insert(object.id, objects.len());
+            objects.push(object);
+        }
+        if objects.is_empty() {
+            return Ok(objects);
+        }
+
+        let rows = self
+            .tx
+            .fetch(selection.query(
+                "SELECT e.source, e.field, e.target, e.position FROM object_edge e JOIN object o ON o.id = e.source",
+            ))
+            .await
+            .doing("reading references")?;
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(place) = places.get(&id(row, 0)?) else { continue };
+            let object = &objects[*place];
+            let field = row.text(1).doing("reading references")?;
+            let kind = registry.get(object.kind);
+            match kind.reference(&field) {
+                Some(reference) => {
+                    let position = row.int(3).doing("reading references")?;
+                    positions.push((*place, reference.field, position, id(row, 2)?));
+                }
+                None => warn_unknown(&mut unknown, kind, field),
+            }
+        }
+        positions.sort_unstable();
+        for (place, field, _, target) in positions {
+            objects[place].edges.entry(field).or_default().push(target);
+        }
+
+        let rows = self
+            .tx
+            .fetch(selection.query("SELECT s.object, s.field, s.digest FROM secret s JOIN object o ON o.id = s.object"))
+            .await
+            .doing("reading secrets")?;
+        for row in &rows {
+            let digest = row.bytes(2).doing("reading secrets")?;
+            let digest = digest.try_into().map_err(|_| StoreError::Corrupt { what: "a digest of a secret".into() })?;
+            set_secret(registry, &places, &mut objects, &mut unknown, row, SecretState::Sealed(digest))?;
+        }
+
+        let rows = self
+            .tx
+            .fetch(
+                selection.query("SELECT s.object, s.field, s.hash FROM credential s JOIN object o ON o.id = s.object"),
+            )
+            .await
+            .doing("reading credentials")?;
+        for row in &rows {
+            let hash = row.text(2).doing("reading credentials")?;
+            set_secret(registry, &places, &mut objects, &mut unknown, row, SecretState::Password(hash))?;
+        }
+        Ok(objects)
+    }
+}
+
+/// One look into the index for each kind, instead of a walk over all objects.
+const STORED_KINDS: &str = "WITH RECURSIVE stored (kind) AS (SELECT MIN(kind) FROM object UNION ALL \
+    SELECT (SELECT MIN(object.kind) FROM object WHERE object.kind > stored.kind) FROM stored \
+    WHERE stored.kind IS NOT NULL) SELECT kind FROM stored WHERE kind IS NOT NULL";
+
+/// The names under which objects of a kind may be stored.
+fn stored_names(kind: &KindInfo) -> impl Iterator<Item = String> {
+    std::iter::once(kind.name).chain(kind.aliases.iter().copied()).map(str::to_owned)
+}
+
+/// Names of the kinds that share a scope of integer keys.
+pub(super) fn number_kinds<'r>(registry: &'r Registry, scope: &'r str) -> impl Iterator<Item = &'static str> + 'r {
+    registry.kinds().filter(move |kind| kind.number_scope() == scope).map(|kind| kind.name)
+}
+
+pub(super) const OWNERSHIP: &str = "SELECT object, source, document, entry, line, fields FROM ownership";
+
+pub(super) async fn ownership(tx: &mut Tx, query: Statement) -> Result<Vec<Ownership>, StoreError> {
+    let mut found = Vec::new();
+    for row in tx.fetch(query).await.doing("reading ownership")? {
+        let small = |column: usize| -> Result<u32, StoreError> {
+            u32::try_from(row.int(column).doing("reading ownership")?)
+                .map_err(|_| StoreError::Corrupt { what: "the table ownership".into() })
+        };
+        found.push(Ownership {
+            object: id(&row, 0)?,
+            source: row.text(1).doing("reading ownership")?,
+            document: row.text(2).doing("reading ownership")?,
+            entry: small(3)?,
+            line: small(4)?,
+            fields: row.json(5).doing("reading ownership")?,
+        });
+    }
+    Ok(found)
+}
+
+/// An id column.
+pub(super) fn id(row: &Row, column: usize) -> Result<Uuid, StoreError> {
+    let text = row.text(column).doing("reading ids")?;
+    text.parse().map_err(|_| StoreError::Corrupt { what: format!("the id {text:?}") })
+}
+
+fn object(row: &Row, kind: &KindInfo) -> Result<Object, sqlx::Error> {
+    Ok(Object {
+        id: Uuid::nil(),
+        kind: kind.index,
+        number: row.maybe_int(1)?,
+        attrs: row.json(3)?,
+        edges: Default::default(),
+        secrets: Default::default(),
+        revision: row.int(4)?,
+        created: row.int(5)?,
+        updated: row.int(6)?,
+    })
+}
+
+fn set_secret(
+    registry: &Registry,
+    places: &HashMap<Uuid, usize>,
+    objects: &mut [Object],
+    unknown: &mut HashSet<String>,
+    row: &Row,
+    state: SecretState,
+) -> Result<(), StoreError> {
+    let Some(place) = places.get(&id(row, 0)?) else { return Ok(()) };
+    let object = &mut objects[*place];
+    let field = row.text(1).doing("reading secrets")?;
+    let kind = registry.get(object.kind);
+    match kind.fields.get(&field) {
+        Some(info) if info.secret.is_some() => {
+            object.secrets.insert(lasting(&info.name), state);
+        }
+        _ => warn_unknown(unknown, kind, field),
+    }
+    Ok(())
+}
+
+fn warn_unknown(unknown: &mut HashSet<String>, kind: &KindInfo, field: String) {
+    if unknown.insert(format!("{}.{field}", kind.name)) {
+        tracing::warn!(kind = kind.name, field, "a stored field that this program does not know is left alone");
+    }
+}
+
+/// The name of a declared field for the life of the process. Declarations are constants, so this keeps one copy
+/// of each name and grows no further.
+fn lasting(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    match names.get(name) {
+        Some(known) => known,
+        None => {
+            let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+            names.insert(kept);
+            kept
+        }
+    }
+}

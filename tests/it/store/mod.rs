@@ -1,0 +1,21 @@
+//! The store, on both engines, through its public interface and with SQL behind its back.
+
+mod commit;
+mod kinds;
+mod opening;
+
+use std::collections::BTreeMap;
+
+use gatewright::{
+    model::{Need, Object, Registry},
+    store::Store,
+};
+use uuid::Uuid;
+
+/// Every object, by id.
+pub async fn everything(store: &Store, registry: &Registry) -> BTreeMap<Uuid, Object> {
+    let needs: Vec<Need> = registry.kinds().map(|kind| Need::Kind(kind.index)).collect();
+    let mut reader = store.read().await.expect("a snapshot");
+    let objects = reader.answer(registry, &needs).await.expect("the objects");
+    objects.into_iter().map(|object| (object.id, object)).collect()
+}
