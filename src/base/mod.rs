@@ -1,5 +1,6 @@
 //! Ground floor: words without a domain. Nothing here knows kinds, stores or blueprints.
 
+pub mod clock;
 pub mod diagnostic;
 pub mod duration;
 pub mod saml;

@@ -84,7 +84,11 @@ fn log(change: &ObjectChange) -> Vec<FieldChange> {
         .iter()
         .map(|diff| {
             let hide = |value: Value| if diff.sensitive && !value.is_null() { json!("(secret)") } else { value };
-            FieldChange { field: diff.field.clone(), before: hide(logged(&diff.before)), after: hide(logged(&diff.after)) }
+            FieldChange {
+                field: diff.field.clone(),
+                before: hide(logged(&diff.before)),
+                after: hide(logged(&diff.after)),
+            }
         })
         .collect()
 }

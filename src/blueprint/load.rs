@@ -15,8 +15,8 @@ use super::{
     yaml::{self, Data, Node},
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Sources, nearest},
-    model::Model,
+    base::diagnostic::{Code, Diagnostic, FileId, Sources, Span, nearest},
+    model::{KindInfo, Model},
 };
 
 /// Largest document.
@@ -168,7 +168,7 @@ impl Loaded {
             None => (text, false),
         };
         let file = self.sources.add(name, text);
-        let first = crate::base::diagnostic::Span::new(file, 0, 0);
+        let first = Span::new(file, 0, 0);
         if has_bom {
             self.found.push(
                 Diagnostic::new(Code::FILE_BOM, "the file starts with a byte-order mark, which is skipped")
@@ -181,7 +181,10 @@ impl Loaded {
                     .at(first, ""),
             );
         }
-        let Some(root) = yaml::parse(file, text, &yaml::Limits::default(), &mut self.found) else { return };
+        let Some(root) = yaml::parse(file, text, &yaml::Limits::default(), &mut self.found) else {
+            self.hide_lines(file);
+            return;
+        };
         let document = Document::read(file, path, source, &root, &mut self.found);
         if labelled == Labelled::SkipInFolders
             && document
@@ -198,6 +201,46 @@ impl Loaded {
         self.full_paths.push(name.replace('\\', "/"));
     }
 
+    /// Hides what stands behind a secret-looking key on each line of a text that could not be parsed.
+    fn hide_lines(&mut self, file: FileId) {
+        let text = self.sources.get(file).text.clone();
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            if let Some((key, value)) = line.split_once(':')
+                && looks_secret(key.trim_start_matches(['-', ' ', '"', '\'']))
+            {
+                let from = start + key.len() + 1;
+                self.sources.hide(Span::new(file, from, from + value.trim_end().len()));
+            }
+            start += line.len();
+        }
+    }
+
+    /// Hides the literal values of secret fields from every report, also where the key is mistyped.
+    fn hide_secrets(&mut self, model: &Model) {
+        let fields: BTreeSet<&str> =
+            model.registry().kinds().flat_map(KindInfo::secret_names).map(|(field, _)| field).collect();
+        let mut verdicts: HashMap<&str, bool> = HashMap::new();
+        let mut spans = Vec::new();
+        for document in &self.documents {
+            let pairs = document.entries.iter().flat_map(|entry| entry.attrs.iter().chain(&entry.identifiers));
+            for pair in pairs.filter(|pair| pair.value.tag.is_none()) {
+                let hide = *verdicts.entry(&pair.key).or_insert_with(|| {
+                    fields.contains(&*pair.key)
+                        || looks_secret(&pair.key)
+                        || nearest(&pair.key, fields.iter().copied()).is_some()
+                            && !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
+                });
+                if hide && matches!(pair.value.data, Data::Scalar(_)) {
+                    spans.push(pair.value.span);
+                }
+            }
+        }
+        for span in spans {
+            self.sources.hide(span);
+        }
+    }
+
     /// Brings the documents into the order in which ties are broken (by path, unless argument order is to
     /// decide), children of metaapplyblueprint entries before their parents, and reports children that are missing or circular.
     pub fn arrange(&mut self, model: &Model, argument_order: bool) {
@@ -209,9 +252,9 @@ impl Loaded {
             });
             self.reorder(&order);
         }
+        self.hide_secrets(model);
         self.note_duplicate_names();
-        let children: Vec<Vec<(usize, crate::base::diagnostic::Span)>> =
-            (0..self.documents.len()).map(|at| self.children(at, model)).collect();
+        let children: Vec<Vec<(usize, Span)>> = (0..self.documents.len()).map(|at| self.children(at, model)).collect();
         let mut visit = Visit {
             children: &children,
             done: vec![Mark::New; children.len()],
@@ -252,7 +295,7 @@ impl Loaded {
         for document in &self.documents {
             let Some(name) = &document.name else { continue };
             if let Some(other) = first.insert(name, document) {
-                let place = |document: &Document| crate::base::diagnostic::Span::new(document.file, 0, 0);
+                let place = |document: &Document| Span::new(document.file, 0, 0);
                 self.found.push(
                     Diagnostic::new(Code::DUPLICATE_NAME, format!("two documents have the name `{name}`"))
                         .at(place(document), "this one")
@@ -264,7 +307,7 @@ impl Loaded {
     }
 
     /// The documents that the metaapplyblueprint entries of a document mean.
-    fn children(&mut self, at: usize, model: &Model) -> Vec<(usize, crate::base::diagnostic::Span)> {
+    fn children(&mut self, at: usize, model: &Model) -> Vec<(usize, Span)> {
         let mut children = Vec::new();
         let mut found = Vec::new();
         for entry in &self.documents[at].entries {
@@ -377,6 +420,13 @@ fn is_stored(model: &Model, wanted: &[(String, String)]) -> bool {
         .any(|object| wanted.iter().all(|(key, value)| object.text(key).as_ref() == Some(value)))
 }
 
+/// Whether a key's name says that its value is a secret.
+fn looks_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["password", "passwd", "secret", "private_key", "credential", "kubeconfig"].iter().any(|word| key.contains(word))
+        || matches!(key.trim(), "token" | "key" | "auth" | "keytab" | "key_data")
+}
+
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     // Opening a named pipe would wait for its writer, so the type is looked at first, and again at the opened file.
     let regular = |metadata: std::fs::Metadata| {
@@ -398,10 +448,10 @@ enum Mark {
 }
 
 struct Visit<'c> {
-    children: &'c [Vec<(usize, crate::base::diagnostic::Span)>],
+    children: &'c [Vec<(usize, Span)>],
     done: Vec<Mark>,
     order: Vec<usize>,
-    circles: Vec<crate::base::diagnostic::Span>,
+    circles: Vec<Span>,
 }
 
 impl Visit<'_> {

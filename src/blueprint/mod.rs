@@ -3,12 +3,14 @@
 pub mod apply;
 pub mod desired;
 pub mod document;
+pub mod drive;
 pub mod engine;
 pub mod format;
 pub mod inputs;
 pub mod load;
 pub mod lookup;
 pub mod plan;
+pub mod planfile;
 pub mod resolve;
 pub mod tags;
 pub mod value;

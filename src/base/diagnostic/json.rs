@@ -82,7 +82,7 @@ struct Edit<'a> {
 
 /// Writes the report described at the top of this module, indented, ending with a line break.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    let secrets = super::secrets(diagnostics);
+    let secrets = super::secrets(sources, diagnostics);
     let item = |diagnostic| item(sources, diagnostic, &secrets);
     let report = Report {
         version: VERSION,

@@ -198,10 +198,10 @@ impl Diagnostic {
     }
 }
 
-/// The spans that some finding of a report declares secret; they are hidden below every finding of it.
-fn secrets(diagnostics: &[Diagnostic]) -> Vec<Span> {
+/// The spans that some finding of a report, or the table of texts, declares secret; they are hidden below every finding.
+fn secrets(sources: &Sources, diagnostics: &[Diagnostic]) -> Vec<Span> {
     let labels = diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels);
-    labels.filter(|label| label.secret).map(|label| label.span).collect()
+    labels.filter(|label| label.secret).map(|label| label.span).chain(sources.hidden.iter().copied()).collect()
 }
 
 /// How many findings of each severity a report holds.
@@ -287,6 +287,7 @@ impl SourceFile {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
+    hidden: Vec<Span>,
 }
 
 impl Sources {
@@ -298,6 +299,11 @@ impl Sources {
             .collect();
         self.files.push(SourceFile { name: name.into(), text, line_starts });
         FileId((self.files.len() - 1) as u32)
+    }
+
+    /// Declares a piece of text secret: no renderer shows it below any finding.
+    pub fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
     }
 
     /// The file of an id that this table gave out.

@@ -11,7 +11,7 @@ use super::{Code, Diagnostic, Region, Severity, Sources, Span};
 
 /// Writes one SARIF log with one run, indented, ending with a line break.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
-    let secrets = super::secrets(diagnostics);
+    let secrets = super::secrets(sources, diagnostics);
     let mut codes: Vec<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     codes.sort();
     codes.dedup();

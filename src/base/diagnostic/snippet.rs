@@ -23,7 +23,7 @@ const MASK: char = '•';
 /// Draws every finding, each followed by an empty line. With `colour` the text carries ANSI escape codes.
 pub fn render(sources: &Sources, diagnostics: &[Diagnostic], colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
-    let secrets = super::secrets(diagnostics);
+    let secrets = super::secrets(sources, diagnostics);
     let mut out = String::new();
     for diagnostic in diagnostics {
         out.push_str(&draw(&renderer, sources, diagnostic, &secrets));

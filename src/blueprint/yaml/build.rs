@@ -201,7 +201,12 @@ impl<'a> Builder<'a, '_> {
                 let place = self.lead_in(empty && bare);
                 let properties = self.properties(anchor, tag.as_deref());
                 let finished = if empty {
-                    self.scalar(if bare { place..place } else { self.cursor.end..self.cursor.end }, Style::Plain, "", &properties)
+                    self.scalar(
+                        if bare { place..place } else { self.cursor.end..self.cursor.end },
+                        Style::Plain,
+                        "",
+                        &properties,
+                    )
                 } else {
                     self.cursor.skip_blank();
                     let start = self.cursor.at;
@@ -352,7 +357,12 @@ impl<'a> Builder<'a, '_> {
             return;
         }
         let finding = self
-            .error(Code::YAML_SYNTAX, "the name of an anchor is made of ASCII letters, digits, `-` and `_`, then a blank", range, "")
+            .error(
+                Code::YAML_SYNTAX,
+                "the name of an anchor is made of ASCII letters, digits, `-` and `_`, then a blank",
+                range,
+                "",
+            )
             .help("Rename the anchor, or put the value in quotes if the mark belongs to it.");
         self.report(finding);
     }
@@ -373,9 +383,11 @@ impl<'a> Builder<'a, '_> {
                 None => nearest(&full, TAGS.iter().copied()).map(str::to_owned),
             };
             finding = match near {
-                Some(near) => finding
-                    .help(format!("Did you mean `{near}`?"))
-                    .fix(format!("replace the tag by `{near}`"), self.span(range), near),
+                Some(near) => finding.help(format!("Did you mean `{near}`?")).fix(
+                    format!("replace the tag by `{near}`"),
+                    self.span(range),
+                    near,
+                ),
                 None if standard.is_some() => finding.help("Remove the tag."),
                 None => finding.help(format!("The tags of blueprints are {}.", TAGS.join(", "))),
             };
@@ -396,10 +408,12 @@ impl<'a> Builder<'a, '_> {
         let bad_start = raw.starts_with(['|', '>', ':']);
         if let Some(at) = raw.find('?').or(bad_start.then_some(0)) {
             let mark = &raw[at..at + 1];
-            let message = format!("an unquoted value inside [ ] or {{ }} cannot {} `{mark}`", if at == 0 { "begin with" } else { "contain" });
-            let mut finding = self
-                .error(Code::YAML_SYNTAX, message, range.clone(), "")
-                .help("Put the value in quotes.");
+            let message = format!(
+                "an unquoted value inside [ ] or {{ }} cannot {} `{mark}`",
+                if at == 0 { "begin with" } else { "contain" }
+            );
+            let mut finding =
+                self.error(Code::YAML_SYNTAX, message, range.clone(), "").help("Put the value in quotes.");
             if let Some(quoted) = syntax::quoted(raw) {
                 finding = finding.fix("put the value in quotes", self.span(range), quoted);
             }
@@ -465,9 +479,11 @@ impl<'a> Builder<'a, '_> {
     fn broken(&mut self, message: String, range: Range<usize>, plain: Option<&str>) -> Value {
         let mut finding = self.error(Code::YAML_SCALAR, message, range.clone(), "");
         if let Some(quoted) = plain.and_then(syntax::quoted) {
-            finding = finding
-                .help("Put it in quotes if it is meant as text.")
-                .fix("put the value in quotes", self.span(range), quoted);
+            finding = finding.help("Put it in quotes if it is meant as text.").fix(
+                "put the value in quotes",
+                self.span(range),
+                quoted,
+            );
         }
         self.report(finding);
         Value::Null
@@ -500,7 +516,12 @@ impl<'a> Builder<'a, '_> {
         let name = self.cursor.text[range.clone()].to_owned();
         let Some(target) = self.anchors.get(&id).cloned() else {
             let finding = self
-                .error(Code::YAML_ALIAS, format!("`{name}` stands inside the collection that it names"), range.clone(), "")
+                .error(
+                    Code::YAML_ALIAS,
+                    format!("`{name}` stands inside the collection that it names"),
+                    range.clone(),
+                    "",
+                )
                 .help("A document cannot contain itself.");
             self.report(finding);
             let null = self.null(range.start);
@@ -577,7 +598,8 @@ impl<'a> Builder<'a, '_> {
             self.cursor.take(if frame.mapping { b'}' } else { b']' }, false);
         }
         let range = frame.start..self.cursor.end.max(frame.start);
-        let mut data = if frame.mapping { self.mapping(&mut frame)? } else { Data::Sequence(std::mem::take(&mut frame.items)) };
+        let mut data =
+            if frame.mapping { self.mapping(&mut frame)? } else { Data::Sequence(std::mem::take(&mut frame.items)) };
         if let Some(Meaning::Standard(tag)) = frame.properties.tag {
             data = self.standard_collection(tag, data, range.clone());
         }
@@ -705,7 +727,8 @@ impl<'a> Builder<'a, '_> {
             let range = self.alias_token();
             let name = &self.cursor.text[range.clone()];
             let known: Vec<&str> = self.anchor_names.keys().copied().collect();
-            let mut finding = self.error(Code::YAML_ALIAS, format!("`{name}` has no anchor before it"), range.clone(), "");
+            let mut finding =
+                self.error(Code::YAML_ALIAS, format!("`{name}` has no anchor before it"), range.clone(), "");
             finding = match nearest(name.trim_start_matches('*'), known) {
                 Some(near) => finding.help(format!("Did you mean `*{near}`?")),
                 None => finding.help("Put the value in quotes if the asterisk belongs to it."),
@@ -749,7 +772,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn too_expanded(&mut self, range: Range<usize>) -> Option<()> {
-        let message = format!("aliases and merge keys multiply the document by more than {} values", self.limits.expansion);
+        let message =
+            format!("aliases and merge keys multiply the document by more than {} values", self.limits.expansion);
         let finding = self.error(Code::YAML_BUDGET, message, range, "with this one the limit is passed");
         self.report(finding);
         None

@@ -56,7 +56,8 @@ impl<'a> Cursor<'a> {
     /// Moves over blanks, then over the indicator if it is there; `spaced` asks for a blank or the end behind it.
     pub fn take(&mut self, indicator: u8, spaced: bool) -> Option<usize> {
         self.skip_blank();
-        let found = self.byte() == indicator && self.at < self.text.len() && (!spaced || is_blank(self.byte_at(self.at + 1)));
+        let found =
+            self.byte() == indicator && self.at < self.text.len() && (!spaced || is_blank(self.byte_at(self.at + 1)));
         found.then(|| {
             let at = self.at;
             self.pass(at + 1);
@@ -112,7 +113,9 @@ impl<'a> Cursor<'a> {
             rest.iter().position(|byte| *byte == b'>').map_or(rest.len(), |at| at + 1)
         } else {
             // A verbatim tag aside, the scanner never lets flow punctuation into a tag or an anchor.
-            let stop = |byte: &u8| is_blank(*byte) || (matches!(byte, b',' | b'[' | b']' | b'{' | b'}') && (in_flow || rest[0] != b'!'));
+            let stop = |byte: &u8| {
+                is_blank(*byte) || (matches!(byte, b',' | b'[' | b']' | b'{' | b'}') && (in_flow || rest[0] != b'!'))
+            };
             rest.iter().position(stop).unwrap_or(rest.len())
         };
         self.pass(start + length);

@@ -53,7 +53,9 @@ pub(super) fn explicit(tag: &str, text: &str) -> Option<Result<Value, &'static s
         "bool" => boolean(text, false).map(Value::Bool).ok_or("it is none of yes, no, true, false, on and off"),
         "int" => int(text),
         "float" => float(text),
-        "timestamp" => timestamp(text, false).unwrap_or(Err("it is not of the form 2024-01-31 or 2024-01-31T10:00:00Z")),
+        "timestamp" => {
+            timestamp(text, false).unwrap_or(Err("it is not of the form 2024-01-31 or 2024-01-31T10:00:00Z"))
+        }
         "binary" => binary(text),
         _ => return None,
     })
@@ -88,9 +90,8 @@ fn digit_or_underscore(byte: u8) -> bool {
 
 /// `(:[0-5]?[0-9])+` with its first colon already removed.
 fn is_base_60_tail(tail: &str) -> bool {
-    tail.split(':').all(|part| {
-        matches!(part.as_bytes(), [b'0'..=b'9']) || matches!(part.as_bytes(), [b'0'..=b'5', b'0'..=b'9'])
-    })
+    tail.split(':')
+        .all(|part| matches!(part.as_bytes(), [b'0'..=b'9']) || matches!(part.as_bytes(), [b'0'..=b'5', b'0'..=b'9']))
 }
 
 fn is_int(text: &str) -> bool {
@@ -150,7 +151,9 @@ fn int(text: &str) -> Result<Value, &'static str> {
     }
     let negative = clean.starts_with('-');
     let body = unsigned(&clean);
-    if !body.starts_with('0') && let Ok(value) = clean.parse() {
+    if !body.starts_with('0')
+        && let Ok(value) = clean.parse()
+    {
         return Ok(Value::Int(value));
     }
     let magnitude = if body.is_empty() {
@@ -390,8 +393,12 @@ pub fn trap(scalar: &Scalar) -> Option<&'static str> {
     }
     let text = unsigned(&scalar.text);
     match &scalar.value {
-        Value::Bool(true) if !text.eq_ignore_ascii_case("true") => Some("yes and on are booleans in YAML 1.1: this is true"),
-        Value::Bool(false) if !text.eq_ignore_ascii_case("false") => Some("no and off are booleans in YAML 1.1: this is false"),
+        Value::Bool(true) if !text.eq_ignore_ascii_case("true") => {
+            Some("yes and on are booleans in YAML 1.1: this is true")
+        }
+        Value::Bool(false) if !text.eq_ignore_ascii_case("false") => {
+            Some("no and off are booleans in YAML 1.1: this is false")
+        }
         Value::Date(_) => Some("this is a date in YAML 1.1"),
         Value::DateTime(_) => Some("this is a date with time in YAML 1.1"),
         Value::Int(_) | Value::BigInt(_) => {

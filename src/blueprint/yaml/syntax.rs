@@ -110,7 +110,10 @@ pub(super) fn explain(
     let (message, help) = if has("misplaced bracket") {
         ("a closing bracket without an opening one", "Remove it, or put the value in quotes if it belongs to it.")
     } else if has("expected node content") {
-        ("a value is missing before this", "Write the value, or `null`; put a mark that belongs to the value in quotes.")
+        (
+            "a value is missing before this",
+            "Write the value, or `null`; put a mark that belongs to the value in quotes.",
+        )
     } else if has("comments must be separated") {
         ("a `#` directly behind a mark", "Put a blank before the comment.")
     } else if has("comment intercepting") {
@@ -252,7 +255,8 @@ impl<'a> Place<'a> {
                     return Some(at..at + 1 + length);
                 }
             };
-            let code = self.text.get(at + 2..at + 2 + digits).filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
+            let code =
+                self.text.get(at + 2..at + 2 + digits).filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
             let character = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
             if digits > 0 && character.is_none() {
                 return Some(at..at + 2);
