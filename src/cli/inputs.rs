@@ -1,0 +1,71 @@
+//! Arguments that name blueprints and what they may see.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, bail};
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::Session;
+use crate::{
+    blueprint::{
+        inputs::{Environment, Files, Inputs, parse_env_file},
+        value::{MapKey, Val},
+    },
+    config::Config,
+};
+
+/// What blueprints may see, on every command that evaluates them.
+#[derive(Debug, clap::Args)]
+pub struct InputArgs {
+    /// Give a context value; it wins over the documents' own. JSON, or else text
+    #[arg(long = "context", value_name = "KEY=VALUE", value_parser = key_value)]
+    context: Vec<(String, String)>,
+    /// Let !Env see the variables of this file, and only them unless --allow-env adds others
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Let !Env see variables of this process whose name matches the pattern
+    #[arg(long, value_name = "GLOB")]
+    allow_env: Vec<String>,
+    /// Let !File read files below this folder, besides the blueprints' own
+    #[arg(long, value_name = "DIR")]
+    allow_files: Vec<PathBuf>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+impl InputArgs {
+    /// The inputs of a run, from flags and configuration.
+    pub fn inputs(&self, session: &Session, config: &Config) -> anyhow::Result<Inputs> {
+        let mut context: IndexMap<MapKey, Val> = IndexMap::new();
+        for (key, value) in &config.blueprints.context {
+            context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
+        }
+        for (key, text) in &self.context {
+            let value = serde_json::from_str::<Value>(text).unwrap_or_else(|_| Value::String(text.clone()));
+            context.insert(MapKey::Text(key.as_str().into()), Val::from_json(&value));
+        }
+        let mut given = BTreeMap::new();
+        for path in &self.env_file {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            match parse_env_file(&text) {
+                Ok(variables) => given.extend(variables),
+                Err(line) => bail!("{}:{line}: write NAME=value, one a line", path.display()),
+            }
+        }
+        let process = session
+            .environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        let patterns: Vec<String> = config.blueprints.allow_env.iter().chain(&self.allow_env).cloned().collect();
+        let environment = Environment::new(given, process, &patterns).context("--allow-env takes a glob such as APP_*")?;
+        let files = Files::new(config.blueprints.allow_files.iter().chain(&self.allow_files).cloned());
+        Ok(Inputs { context, environment, files, ..Inputs::default() })
+    }
+}

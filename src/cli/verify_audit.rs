@@ -1,0 +1,46 @@
+//! `gatewright verify-audit`: whether the change log is as it was written.
+
+use std::process::ExitCode;
+
+use super::{
+    Session,
+    database::{self, DatabaseArgs, Mode},
+    output,
+};
+
+/// Verify the hash chain of the change log
+///
+/// Every change is recorded with a hash over itself and the one before it. Exits with 0 when the chain is whole, with 1
+/// when a record was changed, removed or added by something else than this program, naming the first such record.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
+    let config = session.config(&args.database.flags())?;
+    session.start_log(&config, "warn")?;
+    super::runtime()?.block_on(async {
+        let Some(store) = database::open(&config, Mode::Look).await? else {
+            anyhow::bail!("there is no database at {}", config.database.url);
+        };
+        let report = store.verify_audit().await?;
+        store.close().await;
+        if args.json {
+            let fault = report.fault.as_ref().map(ToString::to_string);
+            let value = serde_json::json!({ "version": 1, "kind": "audit", "records": report.records, "whole": fault.is_none(), "fault": fault });
+            output::print(&format!("{value}\n"))?;
+        } else {
+            match &report.fault {
+                None => output::print(&format!("The change log is whole: {} records.\n", report.records))?,
+                Some(fault) => output::print(&format!("The change log is broken: {fault}\n"))?,
+            }
+        }
+        Ok(if report.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
