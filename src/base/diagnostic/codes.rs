@@ -91,4 +91,6 @@ catalogue! {
         "The last one wins, the earlier one has no effect. Remove one of them.";
     YAML_TRAP = "GW0018", Warning, "a plain scalar is not the text it looks like",
         "YAML 1.1 reads some plain scalars as booleans, octal or base-60 numbers or dates. Where text is expected this is rarely meant. Put the value in quotes.";
+    YAML_ANCHOR = "GW0019", Error, "an anchor is defined twice",
+        "The names after & are unique within a document, so that an alias can only mean one of them. Rename one.";
 }
