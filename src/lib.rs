@@ -7,6 +7,8 @@ pub mod base;
 pub mod model;
 pub mod store;
 
+pub mod blueprint;
+
 pub mod identity;
 pub mod policies;
 

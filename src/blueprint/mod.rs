@@ -1,0 +1,3 @@
+//! The blueprint engine: from text to a plan.
+
+pub mod yaml;
