@@ -1,30 +1,29 @@
 //! From parser events to the tree.
 
+mod mapping;
+mod properties;
+
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
     sync::Arc,
 };
 
+use properties::{Meaning, Properties};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::{
-    Data, Limits, Node, Scalar, Style, TAGS, Tag, Value,
-    cursor::{Cursor, is_name_byte},
+    Data, Limits, Node, Scalar, Style, Value,
+    cursor::Cursor,
     feed::{Feed, Probe, Stop},
     resolve::{self, Implicit},
     syntax,
 };
 use crate::base::diagnostic::{Code, Diagnostic, FileId, Span, codes, nearest};
 
-/// Prefix that `!!` stands for.
-const STANDARD: &str = "tag:yaml.org,2002:";
-/// Standard tags that have a meaning here, without their `!!`.
-const STANDARD_TAGS: &[&str] =
-    &["str", "int", "float", "bool", "null", "seq", "map", "timestamp", "binary", "set", "omap", "pairs"];
 /// Longest implicit key, in characters from its start to the colon.
 const MAX_KEY: usize = 1024;
-/// Findings reported for one document; a file with more repeats itself.
+/// Warnings, and errors, reported for one document; a file with more repeats itself.
 const MAX_FINDINGS: usize = 200;
 /// Keys up to this length are kept once for the whole document.
 const MAX_INTERNED: usize = 40;
@@ -44,7 +43,7 @@ pub(super) fn build(
         limits,
         diagnostics,
         failed: false,
-        reported: 0,
+        reported: [0; 2],
         stack: Vec::new(),
         root: None,
         anchors: HashMap::new(),
@@ -72,25 +71,6 @@ struct Finished {
     height: usize,
 }
 
-/// The properties written before a node.
-#[derive(Default)]
-struct Properties {
-    tag: Option<Meaning>,
-    tag_range: Range<usize>,
-    /// The parser's number of the anchor; 0 if there is none.
-    anchor: usize,
-}
-
-/// What a tag asks for.
-enum Meaning {
-    /// `!`: resolve as if plain.
-    NonSpecific,
-    /// A `!!` tag, without the marks.
-    Standard(&'static str),
-    /// A blueprint tag, or an unknown one after its error was reported.
-    Blueprint(String),
-}
-
 /// A collection that is still open.
 struct Frame {
     mapping: bool,
@@ -113,7 +93,7 @@ struct Frame {
 
 impl Frame {
     fn awaits_key(&self) -> bool {
-        self.mapping && self.items.len() % 2 == 0
+        self.mapping && self.items.len().is_multiple_of(2)
     }
 }
 
@@ -125,7 +105,8 @@ struct Builder<'a, 'd> {
     limits: &'d Limits,
     diagnostics: &'d mut Vec<Diagnostic>,
     failed: bool,
-    reported: usize,
+    /// Warnings and errors so far.
+    reported: [usize; 2],
     stack: Vec<Frame>,
     root: Option<Arc<Node>>,
     anchors: HashMap<usize, Finished>,
@@ -246,8 +227,9 @@ impl<'a> Builder<'a, '_> {
 
     fn report(&mut self, finding: Diagnostic) {
         self.failed |= finding.is_error();
-        self.reported += 1;
-        if self.reported <= MAX_FINDINGS {
+        let reported = &mut self.reported[usize::from(finding.is_error())];
+        *reported += 1;
+        if *reported <= MAX_FINDINGS {
             self.diagnostics.push(finding);
         }
     }
@@ -309,91 +291,6 @@ impl<'a> Builder<'a, '_> {
 
     fn in_flow(&self) -> bool {
         self.stack.last().is_some_and(|frame| frame.flow)
-    }
-
-    /// Moves over tag and anchor of a node, in whichever order.
-    fn properties(&mut self, anchor: usize, tag: Option<&saphyr_parser::Tag>) -> Properties {
-        let mut found = Properties { anchor, ..Properties::default() };
-        let count = usize::from(anchor > 0) + usize::from(tag.is_some());
-        for _ in 0..count {
-            let Some(range) = self.cursor.take_property(self.in_flow()) else { break };
-            if self.cursor.text.as_bytes()[range.start] == b'!' {
-                if matches!(self.cursor.byte(), b',' | b'[' | b']' | b'{' | b'}') {
-                    let (end, finding) = (range.end, "a tag must be followed by a blank");
-                    let finding = self
-                        .error(Code::YAML_SYNTAX, finding, range.start..end + 1, "YAML 1.1 reads on to the next blank")
-                        .fix("insert a blank", self.span(end..end), " ");
-                    self.report(finding);
-                }
-                found.tag_range = range;
-            } else {
-                self.anchor_name(range);
-            }
-        }
-        found.tag = tag.map(|tag| self.meaning(format!("{}{}", tag.handle, tag.suffix), found.tag_range.clone()));
-        found
-    }
-
-    fn anchor_name(&mut self, range: Range<usize>) {
-        let text = self.cursor.text;
-        let name = &text[range.start + 1..range.end];
-        if let Some(first) = self.anchor_names.get(name).cloned() {
-            let finding = self
-                .error(Code::YAML_ANCHOR, format!("the anchor `&{name}` is defined twice"), range, "second definition")
-                .at(self.span(first), "first definition")
-                .help("Give each anchor its own name.");
-            self.report(finding);
-            return;
-        }
-        self.check_name(range.clone());
-        self.anchor_names.insert(name, range);
-    }
-
-    /// YAML 1.1 names of anchors are letters, digits, `-` and `_`.
-    fn check_name(&mut self, range: Range<usize>) {
-        let name = &self.cursor.text[range.start + 1..range.end];
-        let next = self.cursor.text.as_bytes().get(range.end);
-        if !matches!(next, Some(b'[' | b'{')) && name.bytes().all(is_name_byte) {
-            return;
-        }
-        let finding = self
-            .error(
-                Code::YAML_SYNTAX,
-                "the name of an anchor is made of ASCII letters, digits, `-` and `_`, then a blank",
-                range,
-                "",
-            )
-            .help("Rename the anchor, or put the value in quotes if the mark belongs to it.");
-        self.report(finding);
-    }
-
-    fn meaning(&mut self, full: String, range: Range<usize>) -> Meaning {
-        if full == "!" {
-            return Meaning::NonSpecific;
-        }
-        let standard = full.strip_prefix(STANDARD);
-        if let Some(tag) = standard.and_then(|name| STANDARD_TAGS.iter().find(|tag| **tag == name)) {
-            return Meaning::Standard(tag);
-        }
-        if !TAGS.contains(&full.as_str()) {
-            let shown = standard.map_or_else(|| full.clone(), |name| format!("!!{name}"));
-            let mut finding = self.error(Code::YAML_TAG, format!("unknown tag `{shown}`"), range.clone(), "");
-            let near = match standard {
-                Some(name) => nearest(name, STANDARD_TAGS.iter().copied()).map(|tag| format!("!!{tag}")),
-                None => nearest(&full, TAGS.iter().copied()).map(str::to_owned),
-            };
-            finding = match near {
-                Some(near) => finding.help(format!("Did you mean `{near}`?")).fix(
-                    format!("replace the tag by `{near}`"),
-                    self.span(range),
-                    near,
-                ),
-                None if standard.is_some() => finding.help("Remove the tag."),
-                None => finding.help(format!("The tags of blueprints are {}.", TAGS.join(", "))),
-            };
-            self.report(finding);
-        }
-        Meaning::Blueprint(full)
     }
 
     /// Findings about a plain scalar that the YAML 1.2 scanner accepts.
@@ -493,15 +390,6 @@ impl<'a> Builder<'a, '_> {
         let finding = self.error(Code::YAML_SCALAR, format!("`!!{tag}` does not go with {what}"), range, "");
         self.report(finding);
         Value::Null
-    }
-
-    fn blueprint_tag(&self, properties: &Properties) -> Option<Tag> {
-        match &properties.tag {
-            Some(Meaning::Blueprint(name)) => {
-                Some(Tag { name: name.clone(), span: self.span(properties.tag_range.clone()) })
-            }
-            _ => None,
-        }
     }
 
     fn alias_token(&mut self) -> Range<usize> {
@@ -608,111 +496,6 @@ impl<'a> Builder<'a, '_> {
         self.attach(finished, frame.properties.anchor)
     }
 
-    fn standard_collection(&mut self, tag: &str, data: Data, range: Range<usize>) -> Data {
-        match (tag, data) {
-            ("seq", data @ Data::Sequence(_)) | ("map", data @ Data::Mapping(_)) => data,
-            ("set", Data::Mapping(pairs)) => Data::Sequence(pairs.into_iter().map(|(key, _)| key).collect()),
-            ("omap" | "pairs", Data::Sequence(items)) => {
-                let mut pairs = Vec::with_capacity(items.len());
-                for item in items {
-                    match &item.data {
-                        Data::Mapping(inner) if inner.len() == 1 => {
-                            let members = inner.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect();
-                            pairs.push(Arc::new(Node { span: item.span, tag: None, data: Data::Sequence(members) }));
-                        }
-                        _ => {
-                            let message = format!("an item of `!!{tag}` is a mapping with one key");
-                            self.report(Diagnostic::new(Code::YAML_SCALAR, message).at(item.span, ""));
-                        }
-                    }
-                }
-                Data::Sequence(pairs)
-            }
-            (_, data) => {
-                let what = if matches!(data, Data::Mapping(_)) { "a mapping" } else { "a list" };
-                self.wrong_data(tag, what, range);
-                data
-            }
-        }
-    }
-
-    /// Expands merge keys and removes duplicates.
-    fn mapping(&mut self, frame: &mut Frame) -> Option<Data> {
-        let merges = std::mem::take(&mut frame.merges);
-        let mut items = std::mem::take(&mut frame.items).into_iter().enumerate();
-        let mut merged = Vec::new();
-        let mut own = Vec::with_capacity(items.len() / 2);
-        while let (Some((at, key)), Some((_, value))) = (items.next(), items.next()) {
-            if merges.binary_search(&at).is_ok() {
-                self.merge(&value, &mut merged)?;
-            } else if key.tag.is_none() && !matches!(key.data, Data::Scalar(_)) {
-                let message = format!("a {} cannot be a key", key.kind_name());
-                let finding = Diagnostic::new(Code::YAML_KEY, message).at(key.span, "");
-                self.report(finding.help("Put the key in quotes if it is meant as text."));
-            } else {
-                own.push((key, value));
-            }
-        }
-        let first_own = merged.len();
-        merged.append(&mut own);
-        Some(Data::Mapping(self.unique(merged, first_own)))
-    }
-
-    fn merge(&mut self, value: &Arc<Node>, merged: &mut Vec<(Arc<Node>, Arc<Node>)>) -> Option<()> {
-        let single = std::slice::from_ref(value);
-        let sources = match &value.data {
-            Data::Sequence(items) => items.as_slice(),
-            _ => single,
-        };
-        for source in sources.iter().rev() {
-            let Data::Mapping(pairs) = &source.data else {
-                // The null that stands for a broken alias has been reported.
-                if source.is_null() && self.failed {
-                    continue;
-                }
-                let message = format!("`<<` takes a mapping or a list of mappings, not a {}", source.kind_name());
-                let finding = Diagnostic::new(Code::YAML_KEY, message).at(source.span, "");
-                self.report(finding.help("Usual is `<<: *name` with an `&name` before a mapping earlier in the file."));
-                continue;
-            };
-            self.expanded = self.expanded.saturating_add(pairs.len());
-            if self.expanded > self.limits.expansion {
-                return self.too_expanded(self.cursor.end..self.cursor.end);
-            }
-            merged.extend(pairs.iter().cloned());
-        }
-        Some(())
-    }
-
-    /// Removes duplicates as Python's `dict` does. Pairs before `first_own` were merged in; overriding them is no finding.
-    fn unique(&mut self, pairs: Vec<(Arc<Node>, Arc<Node>)>, first_own: usize) -> Vec<(Arc<Node>, Arc<Node>)> {
-        let repeated = repeated_keys(&pairs);
-        if repeated.is_empty() {
-            return pairs;
-        }
-        let mut kept: Vec<Option<(Arc<Node>, Arc<Node>)>> = pairs.into_iter().map(Some).collect();
-        // Index from which the pair that now stands at a position came.
-        let mut origin: Vec<usize> = (0..kept.len()).collect();
-        for (first, at) in repeated {
-            let (Some((key, value)), Some((old_key, _))) = (kept[at].take(), kept[first].take()) else { continue };
-            if origin[first] >= first_own {
-                let shown = match &key.data {
-                    Data::Scalar(scalar) => shorten(&scalar.text).to_owned(),
-                    _ => String::new(),
-                };
-                let finding = Diagnostic::new(Code::YAML_DUPLICATE_KEY, format!("the key `{shown}` appears twice"))
-                    .at(key.span, "this one wins")
-                    .at(old_key.span, "this one has no effect");
-                self.report(finding);
-            }
-            origin[first] = at;
-            // Python keeps the first of two equal keys, which matters if they differ in type (1 and true).
-            let same = matches!((&key.data, &old_key.data), (Data::Scalar(a), Data::Scalar(b)) if a.value == b.value);
-            kept[first] = Some((if same { key } else { old_key }, value));
-        }
-        kept.into_iter().flatten().collect()
-    }
-
     fn report_tab(&mut self) {
         if let Some(at) = self.cursor.tab.take() {
             let finding = syntax::tab(self.span(at..at + 1), self.cursor.line_start(at), at, self.cursor.text);
@@ -777,62 +560,6 @@ impl<'a> Builder<'a, '_> {
         let finding = self.error(Code::YAML_BUDGET, message, range, "with this one the limit is passed");
         self.report(finding);
         None
-    }
-}
-
-/// Positions of keys that appeared before, each with that of the first one.
-fn repeated_keys(pairs: &[(Arc<Node>, Arc<Node>)]) -> Vec<(usize, usize)> {
-    let keys = pairs.iter().map(|(key, _)| KeyId::of(key)).enumerate();
-    let mut repeated = Vec::new();
-    if pairs.len() <= 8 {
-        // Most mappings; comparing is cheaper than hashing.
-        for (at, key) in keys {
-            if let Some(first) = pairs[..at].iter().position(|(other, _)| KeyId::of(other) == key) {
-                repeated.push((first, at));
-            }
-        }
-    } else {
-        let mut seen: HashMap<KeyId, usize> = HashMap::with_capacity(pairs.len());
-        for (at, key) in keys {
-            let first = *seen.entry(key).or_insert(at);
-            if first != at {
-                repeated.push((first, at));
-            }
-        }
-    }
-    repeated
-}
-
-/// Identity of a key as Python's `dict` sees it.
-#[derive(PartialEq, Eq, Hash)]
-enum KeyId<'n> {
-    Null,
-    Text(&'n str),
-    /// Booleans and whole floats equal the integer.
-    Int(i64),
-    Float(u64),
-    Other(&'n str),
-    Binary(&'n [u8]),
-    /// Tags are compared by identity.
-    Tagged(*const Node),
-}
-
-impl KeyId<'_> {
-    fn of(node: &Arc<Node>) -> KeyId<'_> {
-        let Data::Scalar(scalar) = &node.data else { return KeyId::Tagged(Arc::as_ptr(node)) };
-        if node.tag.is_some() {
-            return KeyId::Tagged(Arc::as_ptr(node));
-        }
-        match &scalar.value {
-            Value::Null => KeyId::Null,
-            Value::Text => KeyId::Text(&scalar.text),
-            Value::Bool(value) => KeyId::Int(i64::from(*value)),
-            Value::Int(value) => KeyId::Int(*value),
-            Value::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => KeyId::Int(*value as i64),
-            Value::Float(value) => KeyId::Float(value.to_bits()),
-            Value::BigInt(text) | Value::Date(text) | Value::DateTime(text) => KeyId::Other(text),
-            Value::Binary(bytes) => KeyId::Binary(bytes),
-        }
     }
 }
 

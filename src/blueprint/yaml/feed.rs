@@ -285,7 +285,8 @@ impl Input for Feed<'_> {
         match self.peek() {
             ':' => {
                 let next = self.peek_nth(1);
-                !matches!(next, ' ' | '\t' | '\n' | '\r' | '\0') && !(in_flow && is_flow(next))
+                let ends = matches!(next, ' ' | '\t' | '\n' | '\r' | '\0') || (in_flow && is_flow(next));
+                !ends
             }
             '\u{FEFF}' => false,
             c => !(in_flow && is_flow(c)),

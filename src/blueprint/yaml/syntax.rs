@@ -84,7 +84,7 @@ pub(super) fn explain(
         return finding("this line is neither `key: value` nor part of the value above", place.line_before())
             .help("Is the `:` missing (it needs a blank behind it), or the indentation wrong?");
     }
-    if has("mapping values are not allowed") || has("illegal placement of ':'") {
+    if has("mapping values are not allowed") {
         return finding("a `:` that cannot begin a value here", at..(at + 1).min(text.len()))
             .help("Put the value in quotes if the `: ` belongs to it.")
             .help("Otherwise compare the indentation of this line with the one above.");
@@ -100,12 +100,18 @@ pub(super) fn explain(
     if has("only valid inside a block") {
         return finding("a dash inside [ ] or { }", here).help("Separate items by commas there, without dashes.");
     }
+    let opened = |finding: Diagnostic| match open {
+        Some(open) => finding.at(span(open..open + 1), "opened here"),
+        None => finding,
+    };
+    if has("illegal placement of ':'") {
+        return opened(finding("a `:` on a later line than its item of the list", here))
+            .help("Is the closing `]` missing above? Otherwise put braces around the mapping.");
+    }
     if has("expected ',' or ']'") || has("expected ',' or '}'") {
         let close = if has("']'") { "]" } else { "}" };
-        let label = open.map(|open| (span(open..open + 1), "opened here"));
-        let finding = finding(&format!("expected `,` or `{close}` before this"), here)
+        return opened(finding(&format!("expected `,` or `{close}` before this"), here))
             .help("Put values that contain brackets, commas or `: ` in quotes.");
-        return label.into_iter().fold(finding, |finding, (span, text)| finding.at(span, text));
     }
     let (message, help) = if has("misplaced bracket") {
         ("a closing bracket without an opening one", "Remove it, or put the value in quotes if it belongs to it.")
@@ -201,12 +207,14 @@ impl<'a> Place<'a> {
         self.text[self.at..].trim().is_empty()
     }
 
-    /// A tab that indents the line or stands at the position.
+    /// A tab that indents the line or stands at or before the position.
     fn tab(&self) -> Option<usize> {
         let line = &self.text[self.line.clone()];
         let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
         let in_indentation = line[..indentation].find('\t').map(|at| self.line.start + at);
-        in_indentation.or_else(|| (self.text.as_bytes().get(self.at) == Some(&b'\t')).then_some(self.at))
+        let around = [self.at, self.at.wrapping_sub(1)];
+        let beside = around.into_iter().find(|at| self.text.as_bytes().get(*at) == Some(&b'\t'));
+        in_indentation.or(beside)
     }
 
     /// From the position to the next blank; at the end of the text the last line with content.
