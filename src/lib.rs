@@ -22,3 +22,9 @@ pub mod providers;
 pub mod sources;
 
 pub mod registry;
+
+pub mod shipped;
+
+pub mod web;
+
+pub mod cli;

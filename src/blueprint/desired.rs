@@ -282,10 +282,13 @@ impl<'r, 'a> Composer<'r, 'a> {
                     && !value.is_unknown()
                     && let Some(converted) = convert(&value.to_json())
                 {
-                    self.found.push(
+                    let mut finding =
                         Diagnostic::new(Code::CONVERTED_FIELD, format!("`{key}` has the shape of release {release}"))
-                            .at(attr.node.span, "converted"),
-                    );
+                            .at(attr.node.span, "converted");
+                    if Val::literal(&attr.node).is_some() {
+                        finding = finding.fix("write it in the present shape", attr.node.span, converted.to_string());
+                    }
+                    self.found.push(finding);
                     value = Val::from_json(&converted).secret_if(value.is_secret());
                 }
             }
@@ -306,12 +309,14 @@ impl<'r, 'a> Composer<'r, 'a> {
                     return self.field_of(info, &renamed);
                 }
                 Change::Removed { field, release, instead } if *field == key => {
+                    let whole = Span { end: attr.node.span.end.max(attr.key_span.end), ..attr.key_span };
                     self.found.push(
                         Diagnostic::new(
                             Code::REMOVED_FIELD,
                             format!("`{key}` is of release {release} only and is ignored; {instead}"),
                         )
-                        .at(attr.key_span, "has no effect"),
+                        .at(attr.key_span, "has no effect")
+                        .fix(format!("remove `{key}`"), whole, ""),
                     );
                     return None;
                 }
@@ -390,6 +395,10 @@ impl<'r, 'a> Composer<'r, 'a> {
         let json = value.to_json();
         let plain = value.peel();
         let (converted, wanted) = match plain {
+            // A choice between texts that are numbers is clear however it is written.
+            Val::Int(number) if enum_values(&field.schema).contains(&number.to_string()) => {
+                return Value::String(number.to_string());
+            }
             Val::Int(_) | Val::Float(_) | Val::Time(_)
                 if field.allows("string") && !field.allows("integer") && !field.allows("number") =>
             {

@@ -31,6 +31,8 @@ pub struct Inputs {
     pub environment: Environment,
     /// What `!File` sees.
     pub files: Files,
+    /// Only judging, not applying: what may not be read is unknown, with a warning, instead of an error.
+    pub lenient: bool,
     /// Digests of every variable and file that was read, by name; part of a saved plan's preconditions.
     pub used: Arc<Mutex<BTreeMap<String, String>>>,
 }

@@ -38,6 +38,7 @@ pub struct Loaded {
     pub found: Vec<Diagnostic>,
     /// Names under which metaapplyblueprint entries may also find documents: full paths as given.
     full_paths: Vec<String>,
+    with_bom: BTreeSet<FileId>,
 }
 
 /// What to do with files whose label says that they are not to be applied by themselves.
@@ -73,6 +74,11 @@ impl Loaded {
                 .in_file(names.join(", ")),
             );
         }
+    }
+
+    /// Whether a file started with a byte-order mark, which its text here does not have.
+    pub fn has_bom(&self, file: FileId) -> bool {
+        self.with_bom.contains(&file)
     }
 
     /// Adds a text that is no file: a document stored in the database or embedded in the program.
@@ -170,6 +176,7 @@ impl Loaded {
         let file = self.sources.add(name, text);
         let first = Span::new(file, 0, 0);
         if has_bom {
+            self.with_bom.insert(file);
             self.found.push(
                 Diagnostic::new(Code::FILE_BOM, "the file starts with a byte-order mark, which is skipped")
                     .at(first, ""),

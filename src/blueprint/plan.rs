@@ -144,6 +144,8 @@ pub struct Plan {
     pub ownership: Vec<Ownership>,
     /// Digests of the inputs that were read: variables, files.
     pub inputs: BTreeMap<String, String>,
+    /// The model after the plan, as far as the model before was loaded.
+    pub planned: Option<Model>,
 }
 
 /// Counts of a plan.
@@ -734,6 +736,7 @@ impl Builder<'_, '_> {
             self.own(&mut plan, desired);
         }
         plan.changes.sort_by_key(|change| change.action != Action::Delete);
+        plan.planned = Some(self.overlay.clone());
         plan
     }
 

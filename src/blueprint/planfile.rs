@@ -221,7 +221,9 @@ fn save_precondition(precondition: &Precondition) -> SavedPrecondition {
 fn open_precondition(saved: SavedPrecondition, registry: &Registry) -> Result<Precondition, PlanFileError> {
     Ok(match saved {
         SavedPrecondition::Revision(id, revision) => Precondition::Revision(id, revision),
-        SavedPrecondition::FreeKey(scope, key, value) => Precondition::FreeKey(self::scope(&scope, registry)?, key, value),
+        SavedPrecondition::FreeKey(scope, key, value) => {
+            Precondition::FreeKey(self::scope(&scope, registry)?, key, value)
+        }
         SavedPrecondition::KeyOf(scope, key, value, id) => {
             Precondition::KeyOf(self::scope(&scope, registry)?, key, value, id)
         }
@@ -241,7 +243,9 @@ fn scope(name: &str, registry: &Registry) -> Result<&'static str, PlanFileError>
 
 fn save_write(write: &Write, registry: &Registry) -> SavedWrite {
     let (action, id, kind, number, row, changes) = match write {
-        Write::Create { id, kind, number, row, changes } => (SavedAction::Create, id, kind, *number, Some(row), changes),
+        Write::Create { id, kind, number, row, changes } => {
+            (SavedAction::Create, id, kind, *number, Some(row), changes)
+        }
         Write::Update { id, kind, row, changes } => (SavedAction::Update, id, kind, None, Some(row), changes),
         Write::Delete { id, kind, changes, .. } => (SavedAction::Delete, id, kind, None, None, changes),
     };
@@ -296,8 +300,7 @@ fn open_write(saved: SavedWrite, registry: &Registry) -> Result<Write, PlanFileE
         .secrets
         .into_iter()
         .map(|(field, secret)| {
-            let (name, _) =
-                info.secret_names().find(|(name, _)| *name == field).ok_or_else(|| unknown(&field))?;
+            let (name, _) = info.secret_names().find(|(name, _)| *name == field).ok_or_else(|| unknown(&field))?;
             let secret = match secret {
                 SavedSecret::Seal(text) => SecretWrite::Seal(text),
                 SavedSecret::Hash(text) => SecretWrite::Hash(text),

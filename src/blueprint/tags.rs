@@ -212,6 +212,15 @@ impl<'a, W: World> Evaluator<'a, W> {
         default.map_or(Ok(Val::Null), |node| self.eval(node))
     }
 
+    /// What stands in for something that may not be read.
+    fn denied(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
+        match default {
+            Some(_) => self.default(default),
+            None if self.inputs.lenient => Ok(Val::Unknown),
+            None => Err(Fault::Reported),
+        }
+    }
+
     fn env(&mut self, node: &Node) -> Result<Val> {
         let (name, default) = self.name_and_default(node, "!Env NAME` or `!Env [NAME, default]")?;
         let Val::Text(name) = name.peel().clone() else {
@@ -237,9 +246,11 @@ impl<'a, W: World> Evaluator<'a, W> {
                         ));
                 if default.is_some() {
                     finding = finding.severity(Severity::Warning).help("the default is used");
+                } else if self.inputs.lenient {
+                    finding = finding.severity(Severity::Warning);
                 }
                 self.world.report(finding);
-                if default.is_some() { self.default(default) } else { Err(Fault::Reported) }
+                self.denied(default)
             }
         }
     }
@@ -260,12 +271,14 @@ impl<'a, W: World> Evaluator<'a, W> {
                 self.default(default)
             }
             Access::Denied => {
-                self.world.report(
-                    Diagnostic::new(Code::FILE_DENIED, format!("the file `{name}` is not allowed here"))
-                        .at(node.span, "")
-                        .help("allow its folder with `--allow-files DIR`, or keep it below the blueprint's own folder"),
-                );
-                Err(Fault::Reported)
+                let mut finding = Diagnostic::new(Code::FILE_DENIED, format!("the file `{name}` is not allowed here"))
+                    .at(node.span, "")
+                    .help("allow its folder with `--allow-files DIR`, or keep it below the blueprint's own folder");
+                if self.inputs.lenient {
+                    finding = finding.severity(Severity::Warning);
+                }
+                self.world.report(finding);
+                self.denied(None)
             }
         }
     }

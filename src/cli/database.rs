@@ -21,10 +21,7 @@ pub struct DatabaseArgs {
 impl DatabaseArgs {
     /// The flags that the configuration is loaded with.
     pub fn flags(&self) -> Vec<Flag> {
-        self.database
-            .iter()
-            .map(|url| Flag { name: "--database", key: "database.url", value: json!(url) })
-            .collect()
+        self.database.iter().map(|url| Flag { name: "--database", key: "database.url", value: json!(url) }).collect()
     }
 }
 

@@ -58,13 +58,11 @@ impl InputArgs {
                 Err(line) => bail!("{}:{line}: write NAME=value, one a line", path.display()),
             }
         }
-        let process = session
-            .environment
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
+        let process =
+            session.environment.iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
         let patterns: Vec<String> = config.blueprints.allow_env.iter().chain(&self.allow_env).cloned().collect();
-        let environment = Environment::new(given, process, &patterns).context("--allow-env takes a glob such as APP_*")?;
+        let environment =
+            Environment::new(given, process, &patterns).context("--allow-env takes a glob such as APP_*")?;
         let files = Files::new(config.blueprints.allow_files.iter().chain(&self.allow_files).cloned());
         Ok(Inputs { context, environment, files, ..Inputs::default() })
     }

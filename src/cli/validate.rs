@@ -39,7 +39,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&[])?;
-    let inputs = args.inputs.inputs(session, &config)?;
+    let mut inputs = args.inputs.inputs(session, &config)?;
+    inputs.lenient = true;
     let registry = Arc::new(registry()?);
     let model = Model::empty(registry);
     let mut loaded = Loaded::default();

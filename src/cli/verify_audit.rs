@@ -32,14 +32,14 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let report = store.verify_audit().await?;
         store.close().await;
         if args.json {
-            let fault = report.fault.as_ref().map(ToString::to_string);
-            let value = serde_json::json!({ "version": 1, "kind": "audit", "records": report.records, "whole": fault.is_none(), "fault": fault });
+            let fault = report.fault.as_ref().map(|_| report.to_string());
+            let value = serde_json::json!({ "version": 1, "kind": "audit", "records": report.intact, "whole": fault.is_none(), "fault": fault });
             output::print(&format!("{value}\n"))?;
         } else {
-            match &report.fault {
-                None => output::print(&format!("The change log is whole: {} records.\n", report.records))?,
-                Some(fault) => output::print(&format!("The change log is broken: {fault}\n"))?,
-            }
+            let text = report.to_string();
+            let mut letters = text.chars();
+            let sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+            output::print(&format!("{sentence}.\n"))?;
         }
         Ok(if report.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })

@@ -15,3 +15,12 @@ pub fn of_attributes(info: &KindInfo) -> Value {
         .collect();
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
+pub fn files(_r: &super::Registry) -> std::collections::BTreeMap<String, String> {
+    Default::default()
+}
+pub fn kind_schema(_r: &super::Registry, _i: &KindInfo) -> Value {
+    Value::Null
+}
+pub fn blueprint_schema(_r: &super::Registry) -> Value {
+    Value::Null
+}

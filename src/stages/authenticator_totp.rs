@@ -2,9 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::model::{Change, Family, Key, Kind, Ref, Reference};
+use crate::model::{Family, Key, Kind, Ref, Reference};
 
 /// Enrols an authenticator app that computes time-based one-time codes (SHA-1, 30 seconds).
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,8 +28,6 @@ impl Kind for AuthenticatorTotpStage {
     const KEYS: &'static [Key] = &[Key::in_family(&["name"], Family::Stage)];
     const REQUIRED: &'static [&'static str] = &["name", "digits"];
     const REFERENCES: &'static [Reference] = &[Reference::one("configure_flow", "authentik_flows.flow")];
-    const CHANGES: &'static [Change] =
-        &[Change::Converted { field: "digits", release: "2023.3", convert: digits_of_number }];
 }
 
 /// Digits of a one-time code, as text.
@@ -43,26 +40,4 @@ pub enum Digits {
     /// Eight digits.
     #[serde(rename = "8")]
     Eight,
-}
-
-/// Files write the digits as a number as often as in quotes.
-fn digits_of_number(value: &Value) -> Option<Value> {
-    value.as_i64().map(|digits| Value::String(digits.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn digits_are_text_and_numbers_become_text() {
-        for (written, read) in [(json!(6), Some(Digits::Six)), (json!(8), Some(Digits::Eight)), (json!(7), None)] {
-            let text = digits_of_number(&written).expect("a number is converted");
-            assert_eq!(serde_json::from_value(text).ok(), read);
-        }
-        assert_eq!(digits_of_number(&json!("6")), None);
-        assert_eq!(digits_of_number(&json!(6.0)), None);
-    }
 }

@@ -116,6 +116,14 @@ impl Key {
         Ok(Key::from_bytes(bytes))
     }
 
+    /// The key of a configured text: read as [`Key::parse`] does, or, when it is of neither form, derived from the
+    /// text's hash. The text is then as hard to guess as the key.
+    pub fn of_text(text: &str) -> Key {
+        Key::parse(text).unwrap_or_else(|_| {
+            Key::from_bytes(blake3::derive_key("gatewright 2026-11 key of a text", text.trim().as_bytes()))
+        })
+    }
+
     /// Reads the key in a file, or makes the file with a new key, readable by its owner only.
     ///
     /// The file appears complete or not at all, and of several processes that make it at once one wins and all

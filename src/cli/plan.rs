@@ -1,0 +1,234 @@
+//! `gatewright plan`: what an apply would change.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use super::{
+    Session,
+    database::{self, DatabaseArgs, Mode},
+    inputs::InputArgs,
+    output,
+};
+use crate::{
+    base::diagnostic::Diagnostic,
+    blueprint::{
+        apply,
+        drive::{self, Planned},
+        engine::{self, Options},
+        inputs::Inputs,
+        load::{Labelled, Loaded},
+        plan::{NoSecrets, Plan},
+        planfile, render,
+    },
+    model::{Model, Registry},
+    registry::registry,
+    store::Store,
+};
+
+/// Show what applying blueprints would change
+///
+/// All documents given are one plan. Nothing is written. Exits with 0, or with 1 when a document has an error; with
+/// --detailed-exitcode also with 2 when there are changes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files, or folders to search for *.yaml and *.yml
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Take the later one of contradicting entries, with a warning
+    #[arg(long)]
+    last_wins: bool,
+    /// Save the plan to this file, for `gatewright apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: PlanFormat,
+    /// Same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Show every object, however many there are
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Form of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    Text,
+    /// One JSON document, see schemas/plan.schema.json
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+/// A plan that may be shown or applied, or the findings that refuse it.
+pub struct Prepared {
+    /// All registered kinds.
+    pub registry: Arc<Registry>,
+    /// The documents.
+    pub loaded: Loaded,
+    /// The plan with the model that it was made for.
+    pub planned: Planned,
+    /// Findings, sorted.
+    pub found: Vec<Diagnostic>,
+}
+
+impl Prepared {
+    /// Whether a finding refuses the plan.
+    pub fn is_refused(&self) -> bool {
+        self.found.iter().any(Diagnostic::is_error)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.planned.outcome.plan
+    }
+
+    /// Findings as text for standard error.
+    pub fn complain(&self, session: &Session) {
+        if self.found.is_empty() {
+            return;
+        }
+        let text = output::findings(
+            output::FindingFormat::Text,
+            &self.loaded.sources,
+            &self.found,
+            session.terminal.stderr_colour,
+        );
+        eprint!("{text}");
+        if self.is_refused() {
+            eprintln!("{}", output::closing_line(&self.found));
+        }
+    }
+}
+
+/// Plans files against a store, or against nothing when there is none yet.
+pub async fn prepare(
+    session: &Session,
+    store: Option<&Store>,
+    paths: &[PathBuf],
+    inputs: &Inputs,
+    last_wins: bool,
+) -> anyhow::Result<Prepared> {
+    let registry = Arc::new(registry()?);
+    let mut loaded = Loaded::default();
+    loaded.add_paths(paths, "cli", Labelled::SkipInFolders);
+    let options = Options { offline: false, last_wins };
+    let mut planned = match store {
+        Some(store) => drive::plan(store, &registry, &mut loaded, inputs, options).await?,
+        None => {
+            let model = Model::empty(registry.clone());
+            loaded.arrange(&model, last_wins);
+            let outcome = engine::run(&loaded, inputs, &NoSecrets, &model, options)
+                .map_err(|_| anyhow::anyhow!("an empty model was asked for more than it can hold"))?;
+            Planned { outcome, model }
+        }
+    };
+    let mut found = std::mem::take(&mut loaded.found);
+    found.append(&mut planned.outcome.found);
+    let found = output::sorted(&loaded.sources, found, session.global.quiet);
+    Ok(Prepared { registry, loaded, planned, found })
+}
+
+/// Runs the command.
+pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
+    let config = session.config(&args.database.flags())?;
+    session.start_log(&config, "warn")?;
+    let inputs = args.inputs.inputs(session, &config)?;
+    super::runtime()?.block_on(async {
+        let store = database::open(&config, Mode::Look).await?;
+        let prepared = prepare(session, store.as_ref(), &args.paths, &inputs, args.last_wins).await?;
+        let format = if args.json { PlanFormat::Json } else { args.format };
+        show(session, &prepared, format, args.verbose)?;
+        if prepared.is_refused() {
+            return Ok(ExitCode::FAILURE);
+        }
+        if let Some(path) = &args.out {
+            let Some(store) = &store else {
+                anyhow::bail!(
+                    "there is no database at {} yet, so the plan cannot be saved for it; run `gatewright apply` directly",
+                    config.database.url
+                );
+            };
+            save(session, &prepared, store, &args.paths, path)?;
+        }
+        if let Some(store) = store {
+            store.close().await;
+        }
+        let changes = !prepared.plan().is_empty();
+        Ok(if args.detailed_exitcode && changes { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    })
+}
+
+fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: bool) -> anyhow::Result<()> {
+    let (plan, registry) = (prepared.plan(), &prepared.registry);
+    match format {
+        PlanFormat::Json => {
+            let mut value: serde_json::Value = serde_json::from_str(&render::json(plan, registry))?;
+            let text = output::findings(output::FindingFormat::Json, &prepared.loaded.sources, &prepared.found, false);
+            let findings: serde_json::Value = serde_json::from_str(&text)?;
+            value["refused"] = serde_json::json!(prepared.is_refused());
+            value["diagnostics"] = findings["diagnostics"].clone();
+            output::print(&format!("{value:#}\n"))?;
+        }
+        PlanFormat::Text => {
+            prepared.complain(session);
+            if !prepared.is_refused() {
+                output::print(&plan_text(session, prepared, verbose, session.terminal.stdout_colour))?;
+            }
+        }
+        PlanFormat::Markdown => {
+            prepared.complain(session);
+            let warnings: Vec<String> = prepared.found.iter().map(|finding| finding.message.clone()).collect();
+            let after = plan.planned.clone().unwrap_or_else(|| prepared.planned.model.clone());
+            let options = render::MarkdownOptions::default();
+            let text = render::markdown(plan, &prepared.planned.model, &after, registry, &warnings, &options);
+            output::print(&text)?;
+        }
+    }
+    Ok(())
+}
+
+/// The plan as text.
+pub fn plan_text(session: &Session, prepared: &Prepared, verbose: bool, colour: bool) -> String {
+    let options = render::TextOptions { colour, width: session.terminal.width, verbose };
+    render::text(prepared.plan(), &prepared.registry, &options)
+}
+
+/// Names the paths that a run was about, for its record.
+pub fn origin(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(" ")
+}
+
+fn save(session: &Session, prepared: &Prepared, store: &Store, paths: &[PathBuf], out: &PathBuf) -> anyhow::Result<()> {
+    let plan = prepared.plan();
+    let run = apply::run(plan, &session.actor(), &origin(paths));
+    let changes = apply::changeset(plan, &prepared.registry, run)
+        .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    let text = plan_text(session, prepared, true, false);
+    let file =
+        planfile::save(&changes, &prepared.registry, store.key(), plan.instance, plan.revision, plan.counts(), text)?;
+    write_private(out, &file).with_context(|| format!("cannot write {}", out.display()))?;
+    if !session.global.quiet {
+        eprintln!("Saved the plan to {0}. Apply exactly this with `gatewright apply {0}`.", out.display());
+    }
+    Ok(())
+}
+
+/// Writes a file that only its owner may read.
+fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
