@@ -178,6 +178,18 @@ impl Plan {
         self.changes.iter().filter(|change| !change.implied)
     }
 
+    /// The model that applying the plan to `base` leads to, as far as it is known before applying.
+    pub fn applied_to(&self, base: &Model) -> Model {
+        let mut model = base.clone();
+        for change in &self.changes {
+            match &change.after {
+                Some(object) => model.put(object.clone()),
+                None => drop(model.remove(change.object.id)),
+            }
+        }
+        model
+    }
+
     /// Whether applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
