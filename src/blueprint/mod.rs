@@ -6,6 +6,7 @@ pub mod format;
 pub mod inputs;
 pub mod lookup;
 pub mod plan;
+pub mod render;
 pub mod resolve;
 pub mod tags;
 pub mod value;
