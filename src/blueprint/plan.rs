@@ -144,8 +144,6 @@ pub struct Plan {
     pub ownership: Vec<Ownership>,
     /// Digests of the inputs that were read: variables, files.
     pub inputs: BTreeMap<String, String>,
-    /// The model after the plan, as far as the model before was loaded.
-    pub planned: Option<Model>,
 }
 
 /// Counts of a plan.
@@ -178,6 +176,18 @@ impl Plan {
     /// Changes to show.
     pub fn visible(&self) -> impl Iterator<Item = &ObjectChange> {
         self.changes.iter().filter(|change| !change.implied)
+    }
+
+    /// The model that applying the plan to `base` leads to, as far as it is known before applying.
+    pub fn applied_to(&self, base: &Model) -> Model {
+        let mut model = base.clone();
+        for change in &self.changes {
+            match &change.after {
+                Some(object) => model.put(object.clone()),
+                None => drop(model.remove(change.object.id)),
+            }
+        }
+        model
     }
 
     /// Whether applying it would change nothing.
@@ -736,7 +746,6 @@ impl Builder<'_, '_> {
             self.own(&mut plan, desired);
         }
         plan.changes.sort_by_key(|change| change.action != Action::Delete);
-        plan.planned = Some(self.overlay.clone());
         plan
     }
 

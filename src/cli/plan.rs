@@ -190,7 +190,7 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
         PlanFormat::Markdown => {
             prepared.complain(session);
             let warnings: Vec<String> = prepared.found.iter().map(|finding| finding.message.clone()).collect();
-            let after = plan.planned.clone().unwrap_or_else(|| prepared.planned.model.clone());
+            let after = plan.applied_to(&prepared.planned.model);
             let options = render::MarkdownOptions::default();
             let text = render::markdown(plan, &prepared.planned.model, &after, registry, &warnings, &options);
             output::print(&text)?;
