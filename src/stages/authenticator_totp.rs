@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::{Change, Family, Key, Kind, Ref, Reference};
 
@@ -29,8 +29,12 @@ impl Kind for AuthenticatorTotpStage {
     const KEYS: &'static [Key] = &[Key::in_family(&["name"], Family::Stage)];
     const REQUIRED: &'static [&'static str] = &["name", "digits"];
     const REFERENCES: &'static [Reference] = &[Reference::one("configure_flow", "authentik_flows.flow")];
-    const CHANGES: &'static [Change] =
-        &[Change::Converted { field: "digits", release: "2023.3", convert: digits_of_number }];
+    const CHANGES: &'static [Change] = &[Change::Converted {
+        field: "digits",
+        release: "2023.3",
+        convert: digits_of_number,
+        shape: || json!({ "enum": [6, 8] }),
+    }];
 }
 
 /// Digits of a one-time code, as text.
@@ -52,8 +56,6 @@ fn digits_of_number(value: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
