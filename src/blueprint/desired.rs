@@ -277,7 +277,7 @@ impl<'r, 'a> Composer<'r, 'a> {
         if let Some(field) = info.fields.get(key) {
             let mut value = attr.value.clone();
             for change in info.changes {
-                if let Change::Converted { field: name, release, convert } = change
+                if let Change::Converted { field: name, release, convert, .. } = change
                     && *name == key
                     && !value.is_unknown()
                     && let Some(converted) = convert(&value.to_json())

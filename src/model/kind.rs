@@ -110,6 +110,8 @@ pub enum Change {
         release: &'static str,
         /// Gives the value in our shape, or nothing when the value is not of the other shape.
         convert: fn(&Value) -> Option<Value>,
+        /// JSON Schema of the other shape, for the published schemas.
+        shape: fn() -> Value,
     },
 }
 

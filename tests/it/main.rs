@@ -1,7 +1,8 @@
-//! The one integration test binary.
+//! Integration tests, in one binary.
 
 mod engine;
 mod floors;
 mod kinds;
+mod schemas;
 mod store;
 mod support;
