@@ -2,6 +2,7 @@
 
 pub mod desired;
 pub mod document;
+pub mod export;
 pub mod format;
 pub mod inputs;
 pub mod lookup;
