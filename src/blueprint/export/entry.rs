@@ -38,8 +38,8 @@ pub(super) struct Entry {
     permissions: Vec<Mapping>,
 }
 
-/// By what entries are sorted where references do not decide: the rank of the kind, then the place among what is bound to
-/// the same target, then the name. The last two parts only tell objects apart that have no name.
+/// By what entries are sorted where references do not decide: the rank of the kind, then the place among what is bound
+/// to the same target, then the name. The last two parts only tell objects apart that have no name.
 type SortKey = (usize, String, Option<i64>, Vec<String>, String, Uuid);
 
 /// Writes the entries of an export.

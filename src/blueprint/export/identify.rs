@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::ExportError;
 use crate::model::{KindIndex, KindInfo, Model, Object, object};
 
-/// Beyond this number of objects no set of fields is searched for in a kind without natural identifiers: the primary key
-/// serves. Such kinds hold what happened or what people enrolled, not what anyone writes by hand.
+/// Beyond this number of objects no set of fields is searched for in a kind without natural identifiers: the primary
+/// key serves. Such kinds hold what happened or what people enrolled, not what anyone writes by hand.
 const MAX_SEARCHED: usize = 10_000;
 /// Fields among which a set is searched for.
 const MAX_CANDIDATES: usize = 6;
@@ -139,8 +139,8 @@ impl<'m> Identifier<'m> {
         }
     }
 
-    /// The first natural identifier with whatever single references the object has in place of the missing fields: what a
-    /// policy binding of a group or user is told by.
+    /// The first natural identifier with whatever single references the object has in place of the missing fields: what
+    /// a policy binding of a group or user is told by.
     fn partial(&mut self, info: &KindInfo, object: &Object) -> Result<Option<Vec<(String, Part)>>, ExportError> {
         let Some(key) = info.keys.first() else { return Ok(None) };
         let mut others: Vec<&str> = info

@@ -1,13 +1,13 @@
 //! From a model back to a blueprint: the whole system, one flow, or some objects with what they need.
 //!
 //! An export holds no keys of one database. Entries are identified by natural identifiers, refer to each other with
-//! `!KeyOf` and to everything else with `!Find`, and stand in an order in which references point backwards. Values that a creation
-//! would fill in anyway are left out, so the text is short; what is written is compared with the default of a
-//! *creation*, so a flag that is off although its default is on is written. Secrets become `!Env` placeholders, because
-//! a model does not know them.
+//! `!KeyOf` and to everything else with `!Find`, and stand in an order in which references point backwards. Values that
+//! a creation would fill in anyway are left out, so the text is short; what is written is compared with the default of
+//! a *creation*, so a flag that is off although its default is on is written. Secrets become `!Env` placeholders,
+//! because a model does not know them.
 //!
-//! The text depends on the objects alone and not on their ids or the time, so two exports of equal systems are equal and an export
-//! can be kept under version control.
+//! The text depends on the objects alone and not on their ids or the time, so two exports of equal systems are equal
+//! and an export can be kept under version control.
 
 mod entry;
 mod identify;
@@ -36,8 +36,8 @@ pub enum Selection {
     Objects {
         /// Their ids.
         ids: Vec<Uuid>,
-        /// Whether to add everything that they refer to, directly or through others, and the bindings whose target is one of all
-        /// these. Without it, the text refers to the rest with `!Find`.
+        /// Whether to add everything that they refer to, directly or through others, and the bindings whose target is
+        /// one of all these. Without it, the text refers to the rest with `!Find`.
         closure: bool,
     },
     /// A flow with its stage bindings, stages, prompts, policies and policy bindings. Other flows, sources, groups and
@@ -48,8 +48,8 @@ pub enum Selection {
 /// How to export.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Writes all fields. Left out fields keep their value when the export is applied over an existing object; with this they
-    /// are reset as well.
+    /// Writes all fields. Left out fields keep their value when the export is applied over an existing object; with
+    /// this they are reset as well.
     pub full: bool,
     /// Gives each user who has a password a placeholder for it. Without it, users are created without a password.
     pub passwords: bool,
@@ -226,7 +226,9 @@ fn comments(export: &Export, options: &Options) -> String {
         let _ = writeln!(text, "# yaml-language-server: $schema={schema}");
     }
     if !export.placeholders.is_empty() {
-        text.push_str("# Secrets are not in this file. It reads them from these variables:\n");
+        text.push_str(
+            "# Secrets are not in this file. Set these variables, with --env-file or by way of --allow-env:\n",
+        );
         for Placeholder { variable, kind, object, field } in &export.placeholders {
             let _ = writeln!(text, "#   {variable}: `{field}` of {kind} {}", yaml_text::quoted(object));
         }

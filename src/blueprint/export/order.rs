@@ -7,8 +7,8 @@ use std::{
 
 /// Orders nodes so that each comes after those that it depends on, and among those that are free the first comes first.
 ///
-/// `dependencies` lists for each node the nodes that it depends on, none of them twice. Circles are cut: the node that is put
-/// too early then is one whose open dependencies all lead back to it.
+/// `dependencies` lists for each node the nodes that it depends on, none of them twice. Circles are cut: the node that
+/// is put too early then is one whose open dependencies all lead back to it.
 pub(super) fn order(dependencies: &[Vec<usize>]) -> Vec<usize> {
     let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); dependencies.len()];
     let mut open: Vec<usize> = vec![0; dependencies.len()];
@@ -45,8 +45,8 @@ pub(super) fn order(dependencies: &[Vec<usize>]) -> Vec<usize> {
     }
 }
 
-/// Walks from a node along open dependencies for as long as there is one not walked yet. Where the walk ends, every open
-/// dependency is on the way that led there, so it is in a circle with the last node.
+/// Walks from a node along open dependencies for as long as there is one not walked yet. Where the walk ends, every
+/// open dependency is on the way that led there, so it is in a circle with the last node.
 fn deepest(dependencies: &[Vec<usize>], done: &[bool], start: usize) -> usize {
     let mut walked = HashSet::from([start]);
     let mut node = start;

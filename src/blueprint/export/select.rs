@@ -236,8 +236,8 @@ impl Selector<'_> {
         Ok(())
     }
 
-    /// Whether the object is a permission that the entry of its object can list. The list takes what stands before a dot
-    /// for the name of an application, so a permission with a dot in it needs an entry of its own.
+    /// Whether the object is a permission that the entry of its object can list. The list takes what stands before a
+    /// dot for the name of an application, so a permission with a dot in it needs an entry of its own.
     fn is_listed_grant(&self, object: &Object) -> bool {
         self.registry.get(object.kind).name == GRANT_KIND
             && object.targets("object").first().is_some_and(|target| self.objects.contains_key(target))

@@ -41,7 +41,8 @@ impl World {
         Uuid::new_v5(&self.seed, handle.as_bytes())
     }
 
-    /// Puts an object. Where a field is a reference its value is a handle or a list of handles; where it is a secret, any value sets it.
+    /// Puts an object. Where a field is a reference its value is a handle or a list of handles; where it is a secret,
+    /// any value sets it.
     fn put(&mut self, kind: &str, handle: &str, fields: Json) {
         let registry = self.registry.clone();
         let info = registry.find(kind).expect("a kind");

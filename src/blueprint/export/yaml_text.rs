@@ -1,12 +1,13 @@
 //! The text of an export: YAML that reads the same under version 1.1 and 1.2.
 //!
-//! Values come through serde as [`serde_yaml::Value`]; only their layout is made here. The library's own writer cannot be
-//! used for it. It decides about quotes by the rules of YAML 1.2, so it leaves `yes`, `on`, `1:30`, `2024-01-01`, `1_000`
-//! and `=` bare, and a reader of YAML 1.1, as blueprints are read, makes booleans, numbers, dates or errors of them. It
-//! also knows only block style, which spreads a `!Find` over as many lines as it has words.
+//! Values come through serde as [`serde_yaml::Value`]; only their layout is made here. The library's own writer cannot
+//! be used for it. It decides about quotes by the rules of YAML 1.2, so it leaves `yes`, `on`, `1:30`, `2024-01-01`,
+//! `1_000` and `=` bare, and a reader of YAML 1.1, as blueprints are read, makes booleans, numbers, dates or errors of
+//! them. It also knows only block style, which spreads a `!Find` over as many lines as it has words.
 //!
-//! Here a text is left bare only when it begins with a letter, `_` or `/`, is no word of any YAML version, and has nothing in it that
-//! could end or change it. No number, date or operator of either version begins that way. Everything else is quoted.
+//! Here a text is left bare only when it begins with a letter, `_` or `/`, is no word of any YAML version, and has
+//! nothing in it that could end or change it. No number, date or operator of either version begins that way. Everything
+//! else is quoted.
 
 use std::fmt::Write;
 
