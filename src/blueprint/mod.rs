@@ -5,6 +5,7 @@ pub mod desired;
 pub mod document;
 pub mod drive;
 pub mod engine;
+pub mod export;
 pub mod format;
 pub mod inputs;
 pub mod load;
