@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod database;
 mod explain;
+mod export;
 mod inputs;
 mod man;
 mod migrate;
@@ -53,6 +54,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
     Explain(explain::Args),
@@ -93,6 +95,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
+        Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),
         Command::Explain(args) => explain::run(&context, args),

@@ -71,7 +71,7 @@ impl Default for Options {
             include: Vec::new(),
             name: None,
             schema: None,
-            prefix: "GATEWRIGHT_SECRET_".to_owned(),
+            prefix: "GATEWRIGHT_EXPORT_".to_owned(),
         }
     }
 }

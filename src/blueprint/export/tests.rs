@@ -185,7 +185,7 @@ fn a_flow_is_exported_with_its_parts_and_nothing_of_its_surroundings() {
     assert_snapshot!(export.text);
     parse(&export);
     let variables: Vec<&str> = export.placeholders.iter().map(|placeholder| placeholder.variable.as_str()).collect();
-    assert_eq!(variables, ["GATEWRIGHT_SECRET_CAPTCHASTAGE_CAPTCHA_PRIVATE_KEY"]);
+    assert_eq!(variables, ["GATEWRIGHT_EXPORT_CAPTCHASTAGE_CAPTCHA_PRIVATE_KEY"]);
 }
 
 #[test]
@@ -254,18 +254,18 @@ fn values_that_differ_from_those_of_a_creation_are_written_and_no_others() {
         (
             "authentik_sources_plex.plexsource",
             json!({ "name": "p", "slug": "p", "plex_token": "set", "client_id": "" }),
-            "{name: p, client_id: '', plex_token: !Env GATEWRIGHT_SECRET_PLEXSOURCE_P_PLEX_TOKEN}",
+            "{name: p, client_id: '', plex_token: !Env GATEWRIGHT_EXPORT_PLEXSOURCE_P_PLEX_TOKEN}",
         ),
         (
             "authentik_core.token",
             json!({ "identifier": "t", "intent": "api", "key": "set" }),
-            "{intent: api, key: !Env GATEWRIGHT_SECRET_TOKEN_T_KEY}",
+            "{intent: api, key: !Env GATEWRIGHT_EXPORT_TOKEN_T_KEY}",
         ),
         // A required secret has a placeholder even if it is not set; others have none then.
         (
             "authentik_stages_captcha.captchastage",
             json!({ "name": "c", "public_key": "k" }),
-            "{public_key: k, private_key: !Env GATEWRIGHT_SECRET_CAPTCHASTAGE_C_PRIVATE_KEY}",
+            "{public_key: k, private_key: !Env GATEWRIGHT_EXPORT_CAPTCHASTAGE_C_PRIVATE_KEY}",
         ),
         ("authentik_stages_email.emailstage", json!({ "name": "e", "host": "mail" }), "{host: mail}"),
     ];
@@ -504,7 +504,7 @@ fn placeholders_and_entry_ids_are_unique_and_ascii() {
     let everything = world.everything();
     let variables: Vec<&str> = everything.placeholders.iter().map(|found| found.variable.as_str()).collect();
     let expected = ["GR_E_CO_PRIVATE_KEY", "GR_E_CO_PRIVATE_KEY_2", "GR_E_CO_PRIVATE_KEY_3", "PRIVATE_KEY"];
-    assert_eq!(variables, expected.map(|rest| format!("GATEWRIGHT_SECRET_CAPTCHASTAGE_{rest}")));
+    assert_eq!(variables, expected.map(|rest| format!("GATEWRIGHT_EXPORT_CAPTCHASTAGE_{rest}")));
     let mut ids: Vec<String> =
         parse(&everything).iter().filter_map(|entry| Some(entry.get("id")?.as_str()?.to_owned())).collect();
     ids.sort();
