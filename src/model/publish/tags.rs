@@ -133,11 +133,23 @@ pub fn tolerant(schema: &Value) -> Map<String, Value> {
             }
         }
     }
+    numbers_as_text(&mut strict);
     if let Some(Value::String(text)) = annotations.get_mut("description") {
         *text = paragraphs(text);
     }
     annotations.extend(beside_tags(strict));
     annotations
+}
+
+/// A choice between texts that are numbers accepts the numbers too, as the engine does.
+fn numbers_as_text(strict: &mut Map<String, Value>) {
+    let Some(Value::Array(values)) = strict.get_mut("enum") else { return };
+    let numbers: Option<Vec<Value>> =
+        values.iter().map(|value| value.as_str()?.parse::<i64>().ok().map(Value::from)).collect();
+    if let Some(numbers) = numbers {
+        values.extend(numbers);
+        strict.insert("type".into(), json!(["string", "integer"]));
+    }
 }
 
 /// Adds to the judgement of a value what a tag may look like beside it.
