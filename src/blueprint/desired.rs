@@ -773,6 +773,23 @@ impl<'r, 'a> Composer<'r, 'a> {
         }
     }
 
+    /// Kind names of the objects that an object refers to.
+    fn target_kinds(&self, info: &KindInfo, desired: &Desired) -> HashMap<Uuid, &'static str> {
+        let wished = desired.wishes.values().filter_map(|wish| match &wish.wanted {
+            Wanted::Edges(targets) => Some(targets.as_slice()),
+            _ => None,
+        });
+        let stored = desired.object.iter().flat_map(|object| object.edges.values().map(Vec::as_slice));
+        let kind_of = |id: &Uuid| match self.objects.get(id) {
+            Some(desired) => Some(desired.kind),
+            None => self.resolver.model().known(*id).map(|object| object.kind),
+        };
+        // Far sides of memberships can be long, and no rule asks for the kinds of their members.
+        let few = info.references.iter().all(|reference| reference.inverse.is_none());
+        let targets = wished.chain(stored).filter(|_| few).flatten();
+        targets.filter_map(|id| Some((*id, self.registry.get(kind_of(id)?).name))).collect()
+    }
+
     /// Runs the kind's own check on the object as it would be stored.
     fn cross_field(&self, info: &KindInfo, desired: &Desired) -> Option<Vec<Finding>> {
         let mut whole = Map::new();
@@ -801,7 +818,8 @@ impl<'r, 'a> Composer<'r, 'a> {
             }
         }
         whole.retain(|_, value| !value.is_null());
-        info.check(&Value::Object(whole)).ok().map(|report| report.findings)
+        let kinds = self.target_kinds(info, desired);
+        info.check(&Value::Object(whole), kinds).ok().map(|report| report.findings)
     }
 }
 

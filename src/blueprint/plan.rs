@@ -606,6 +606,9 @@ impl Builder<'_, '_> {
                     }
                 }
             }
+            for reference in info.references.iter().filter(|reference| reference.acyclic) {
+                self.check_acyclic(info, &object, reference.field);
+            }
             for reference in
                 info.references.iter().filter(|reference| reference.exclusive && reference.inverse.is_none())
             {
@@ -626,6 +629,30 @@ impl Builder<'_, '_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Follows a reference field upwards and reports when it comes back.
+    fn check_acyclic(&mut self, info: &KindInfo, object: &Object, field: &'static str) {
+        let mut seen = HashSet::from([object.id]);
+        let mut next = object.targets(field).first().copied();
+        while let Some(id) = next {
+            if id == object.id {
+                let name = label(&self.overlay, object);
+                let mut finding = Diagnostic::new(
+                    Code::CIRCULAR,
+                    format!("following `{field}` from {} `{name}` leads back to it", info.title),
+                );
+                if let Some(span) = self.span_of(object.id, field) {
+                    finding = finding.at(span, "");
+                }
+                self.found.push(finding);
+                return;
+            }
+            if !seen.insert(id) {
+                return;
+            }
+            next = self.object(id).and_then(|above| above.targets(field).first().copied());
         }
     }
 
@@ -909,7 +936,7 @@ fn label_to(model: &Model, object: &Object, depth: usize) -> String {
             Some(other) => Some(other.to_string()),
         }
     };
-    for key in info.keys {
+    for key in info.keys.iter().filter(|key| !key.only_true) {
         let parts: Option<Vec<String>> = key.fields.iter().map(|field| part(field)).collect();
         match parts {
             Some(parts) if parts.len() == 1 => return parts.join(""),

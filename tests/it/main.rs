@@ -3,6 +3,7 @@
 mod engine;
 mod floors;
 mod kinds;
+mod rules;
 mod schemas;
 mod store;
 mod support;

@@ -233,6 +233,9 @@ catalogue! {
     UNIQUE_TARGET = "GW0411", Error, "an object is referred to twice where once is allowed",
         "The reference is one-to-one: at most one object may refer to the target by this field.";
 
+    CIRCULAR = "GW0412", Error, "a reference leads back to its object",
+        "Following the reference from object to object comes back to the start, so none of them would be the topmost. Clear it at one of them.";
+
     // 05xx: applying
     STALE_PLAN = "GW0501", Error, "the plan is stale",
         "What the plan was made for has changed since. Make a new plan and look at it again.";

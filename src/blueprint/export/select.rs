@@ -110,7 +110,7 @@ impl Selector<'_> {
         for info in self.registry.kinds().filter(|info| !info.meta) {
             let excluded = if included.contains(&info.index) { None } else { excluded(info) };
             for object in self.model.of_kind(info.index)? {
-                let refused = if included.contains(&info.index) { None } else { refused(info, object) };
+                let refused = if included.contains(&info.index) { None } else { refused(self.model, info, object) };
                 match (excluded, refused) {
                     (Some(reason), _) => self.leave_out(object, "kind", reason, &mut gone),
                     (None, Some((field, reason))) => self.leave_out(object, field, &reason, &mut gone),
@@ -174,7 +174,7 @@ impl Selector<'_> {
                 let info = self.registry.get(found.kind);
                 if let Some(reason) = excluded(info) {
                     self.leave_out(found, "kind", reason, &mut gone);
-                } else if let Some((field, reason)) = refused(info, found) {
+                } else if let Some((field, reason)) = refused(self.model, info, found) {
                     self.leave_out(found, field, &reason, &mut gone);
                 } else {
                     self.objects.insert(id, found.clone());
@@ -253,7 +253,7 @@ fn excluded(info: &KindInfo) -> Option<&'static str> {
 }
 
 /// The field and the reason if a blueprint with this object would be refused: the system may write what people may not.
-fn refused(info: &KindInfo, object: &Object) -> Option<(&'static str, String)> {
+fn refused(model: &Model, info: &KindInfo, object: &Object) -> Option<(&'static str, String)> {
     let mut whole = Map::new();
     for field in info.fields.values() {
         let value = match (field.reference, field.secret) {
@@ -271,7 +271,13 @@ fn refused(info: &KindInfo, object: &Object) -> Option<(&'static str, String)> {
             whole.insert(field.name.clone(), value);
         }
     }
-    let report = info.check(&Value::Object(whole)).ok()?;
+    let kinds = object
+        .edges
+        .values()
+        .flatten()
+        .filter_map(|id| Some((*id, model.registry().get(model.known(*id)?.kind).name)))
+        .collect();
+    let report = info.check(&Value::Object(whole), kinds).ok()?;
     let finding = report.findings.into_iter().find(|finding| finding.refuses)?;
     Some((finding.field, format!("its `{}` is refused in blueprints: {}", finding.field, finding.message)))
 }
