@@ -101,11 +101,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load_ids(
-        &mut self,
-        registry: &Registry,
-        ids: impl IntoIterator<Item = Uuid>,
-    ) -> Result<Vec<Object>, StoreError> {
+    pub async fn load_ids(&mut self, registry: &Registry, ids: Vec<Uuid>) -> Result<Vec<Object>, StoreError> {
         let mut objects = Vec::new();
         for chunk in chunks(ids, LIST) {
             objects.append(&mut self.load(registry, &Selection::Ids(chunk)).await?);
@@ -168,7 +164,7 @@ impl Reader {
                 ids.remove(&object.id);
             }
         }
-        objects.append(&mut self.load_ids(registry, ids).await?);
+        objects.append(&mut self.load_ids(registry, ids.into_iter().collect()).await?);
         Ok(objects)
     }
 
@@ -189,7 +185,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ownership(&mut self, objects: impl IntoIterator<Item = Uuid>) -> Result<Vec<Ownership>, StoreError> {
+    pub async fn ownership(&mut self, objects: Vec<Uuid>) -> Result<Vec<Ownership>, StoreError> {
         let mut found = Vec::new();
         for chunk in chunks(objects, LIST) {
             let list = List::Values(chunk.into_iter().map(Value::from).collect());

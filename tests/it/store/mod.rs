@@ -1,8 +1,13 @@
 //! The store, on both engines, through its public interface and with SQL behind its back.
 
+mod audit;
 mod commit;
+mod kill;
 mod kinds;
 mod opening;
+mod property;
+mod refusals;
+mod writers;
 
 use std::collections::BTreeMap;
 
