@@ -27,7 +27,7 @@ use super::{
     error::{Broken, DanglingEdge, Doing, Found},
     meta::{self, Head},
     read::{self, id},
-    sql::{LIST, List, Statement, Value, chunks},
+    sql::{LIST, List, PLACEHOLDERS, Statement, Value, chunks},
 };
 use crate::model::Registry;
 
@@ -138,6 +138,11 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Rows of some columns for one statement.
+    fn size(&self, columns: usize) -> usize {
+        self.batch.min(PLACEHOLDERS / columns.max(1)).max(1)
+    }
+
     /// Runs a statement with `{}` for the rows, as often as it takes.
     async fn rows(
         &mut self,
@@ -145,8 +150,26 @@ impl Writer<'_> {
         text: &'static [&'static str],
         rows: Vec<Vec<Value>>,
     ) -> Result<(), StoreError> {
-        for chunk in chunks(rows, self.batch) {
+        let columns = rows.first().map_or(1, Vec::len);
+        for chunk in chunks(rows, self.size(columns)) {
             let statement = Statement::with_lists(text, Vec::new(), vec![List::Rows(chunk)]);
+            self.written += self.tx.execute(statement).await.doing(doing)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a statement with two `{}`: the objects that the rows belong to, which are their first values, and the
+    /// rows. With the rows alone SQLite would walk over the whole table.
+    async fn rows_of_objects(
+        &mut self,
+        doing: &'static str,
+        text: &'static [&'static str],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<(), StoreError> {
+        let columns = rows.first().map_or(1, Vec::len);
+        for chunk in chunks(rows, self.size(columns)) {
+            let objects = chunk.iter().filter_map(|row| row.first().cloned()).collect();
+            let statement = Statement::with_lists(text, Vec::new(), vec![List::Values(objects), List::Rows(chunk)]);
             self.written += self.tx.execute(statement).await.doing(doing)?;
         }
         Ok(())
@@ -176,27 +199,27 @@ impl Writer<'_> {
         let out: [(_, &'static [&'static str], _); 4] = [
             (
                 "deleting references",
-                &["DELETE FROM object_edge WHERE (source, field, target) IN (VALUES {})"],
+                &["DELETE FROM object_edge WHERE source IN ({}) AND (source, field, target) IN (VALUES {})"],
                 mem::take(&mut rows.edges_out),
             ),
             (
                 "deleting keys",
-                &["DELETE FROM object_key WHERE (kind, field, value) IN (VALUES {})"],
+                &["DELETE FROM object_key WHERE object IN ({}) AND (object, kind, field, value) IN (VALUES {})"],
                 mem::take(&mut rows.keys_out),
             ),
             (
                 "deleting secrets",
-                &["DELETE FROM secret WHERE (object, field) IN (VALUES {})"],
+                &["DELETE FROM secret WHERE object IN ({}) AND (object, field) IN (VALUES {})"],
                 mem::take(&mut rows.secrets_out),
             ),
             (
                 "deleting credentials",
-                &["DELETE FROM credential WHERE (object, field) IN (VALUES {})"],
+                &["DELETE FROM credential WHERE object IN ({}) AND (object, field) IN (VALUES {})"],
                 mem::take(&mut rows.credentials_out),
             ),
         ];
         for (doing, text, gone) in out {
-            self.rows(doing, text, gone).await?;
+            self.rows_of_objects(doing, text, gone).await?;
         }
         self.rows("writing objects", &[OBJECTS], mem::take(&mut rows.objects)).await?;
         let update = &[
@@ -228,7 +251,7 @@ impl Writer<'_> {
     /// Writes natural identifiers. A conflict is not left to the engine, which on PostgreSQL would end the transaction
     /// before anyone could ask who the other is.
     async fn write_keys(&mut self, keys: &[KeyRow]) -> Result<(), StoreError> {
-        for chunk in keys.chunks(self.batch) {
+        for chunk in keys.chunks(self.size(4)) {
             let list = chunk
                 .iter()
                 .map(|key| {
@@ -362,8 +385,8 @@ impl Writer<'_> {
                 i64::from(owned.entry).into(),
             ]
         };
-        let text = &["DELETE FROM ownership WHERE (object, source, document, entry) IN (VALUES {})"];
-        self.rows("writing ownership", text, out.into_iter().map(place).collect()).await?;
+        let text = &["DELETE FROM ownership WHERE object IN ({}) AND (object, source, document, entry) IN (VALUES {})"];
+        self.rows_of_objects("writing ownership", text, out.into_iter().map(place).collect()).await?;
         let text = &[
             "INSERT INTO ownership (object, source, document, entry, line, fields, run) VALUES {}",
             " ON CONFLICT (object, source, document, entry) \

@@ -193,7 +193,7 @@ impl Rows {
             }
         }
         for (scope, key, value) in keys_before.difference(&keys) {
-            self.keys_out.push(vec![(*scope).into(), (*key).into(), (*value).into()]);
+            self.keys_out.push(vec![id.into(), (*scope).into(), (*key).into(), (*value).into()]);
         }
         for (scope, key, value) in &texts.keys {
             if !keys_before.contains(&(*scope, key.as_str(), value.as_str())) {

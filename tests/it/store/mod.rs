@@ -4,8 +4,10 @@ mod audit;
 mod commit;
 mod kill;
 mod kinds;
+mod load;
 mod opening;
 mod property;
+mod queries;
 mod refusals;
 mod writers;
 

@@ -151,7 +151,8 @@ async fn the_work_of_the_store_can_move_between_threads() {
     fn movable<T: Send>(work: T) -> T {
         work
     }
-    let (store, registry) = (Database::sqlite().store().await, registry());
+    let database = Database::sqlite();
+    let (store, registry) = (database.store().await, registry());
     let plan = changes(vec![create(id(11), TEAM, team("red"))]);
     movable(store.commit(&registry, &plan, 1)).await.expect("written");
     let mut reader = movable(store.read()).await.expect("a snapshot");
