@@ -301,15 +301,13 @@ pub(super) fn ownership<'a>(
     }
     let mut out = Vec::new();
     for owned in stored {
-        match after.get_mut(&place(owned)) {
-            Some(entries) => match entries.get(&owned.entry) {
-                Some(same) if *same == owned => {
-                    entries.remove(&owned.entry);
-                }
-                Some(_) => {}
-                None => out.push(owned),
-            },
-            None => {}
+        let Some(entries) = after.get_mut(&place(owned)) else { continue };
+        match entries.get(&owned.entry) {
+            Some(same) if *same == owned => {
+                entries.remove(&owned.entry);
+            }
+            Some(_) => {}
+            None => out.push(owned),
         }
     }
     Ok((out, after.into_values().flat_map(BTreeMap::into_values).collect()))
