@@ -6,6 +6,7 @@
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr, sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use sqlx::{
     ConnectOptions, Connection, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
@@ -17,7 +18,11 @@ use sqlx::{
     types::Json,
 };
 
-use super::sql::{self, Statement, Value};
+use super::{
+    StoreError,
+    error::Doing,
+    sql::{self, Statement, Value},
+};
 
 /// Called with the text of each statement of a commit, before it runs.
 pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
@@ -76,7 +81,7 @@ impl Pool {
             .synchronous(if lasting { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
             .foreign_keys(true)
             .busy_timeout(wait)
-            .row_buffer_size(1000)
+            .row_buffer_size(500)
             .disable_statement_logging();
         let open = || {
             SqlitePoolOptions::new()
@@ -253,6 +258,31 @@ impl Tx {
         }
     }
 
+    /// Runs a query and hands each row on as it comes, without keeping them: for results of many rows.
+    pub(super) async fn fetch_each(
+        &mut self,
+        doing: &'static str,
+        statement: Statement,
+        mut take: impl FnMut(Row) -> std::result::Result<(), StoreError> + Send,
+    ) -> std::result::Result<(), StoreError> {
+        self.observe(statement.text());
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let mut rows = bind_sqlite(statement).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.doing(doing)? {
+                    take(Row::Sqlite(row))?;
+                }
+            }
+            Inner::Postgres(tx) => {
+                let mut rows = bind_postgres(statement).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.doing(doing)? {
+                    take(Row::Postgres(row))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a migration, which may hold several statements.
     pub(super) async fn execute_script(&mut self, script: &'static str) -> Result<()> {
         self.observe(script);
@@ -303,6 +333,10 @@ pub(super) enum Row {
 
 impl Row {
     pub(super) fn text(&self, column: usize) -> Result<String> {
+        self.get(column)
+    }
+
+    pub(super) fn str(&self, column: usize) -> Result<&str> {
         self.get(column)
     }
 

@@ -56,7 +56,7 @@ pub struct StoreOptions {
     pub key: Key,
     /// Connections at most, at least 2.
     pub max_connections: u32,
-    /// Rows per statement when writing.
+    /// Rows per statement at most when writing; rows of many columns go in smaller statements.
     pub batch_rows: usize,
     /// Called before each statement of a commit; for tests.
     pub observer: Option<Observer>,
