@@ -1258,9 +1258,11 @@ fn collapse_key(value: &mut Val) {
 
 /// The indexed text of a key when equality conditions give all of its fields.
 fn key_of_conditions(info: &KindInfo, key: &crate::model::Key, conditions: &[(Path, Val)]) -> Option<String> {
-    if key.only_true && conditions.iter().any(|(path, value)| {
-        path.plain_field().is_some_and(|field| key.fields.contains(&field)) && value.peel() != &Val::Bool(true)
-    }) {
+    if key.only_true
+        && conditions.iter().any(|(path, value)| {
+            path.plain_field().is_some_and(|field| key.fields.contains(&field)) && value.peel() != &Val::Bool(true)
+        })
+    {
         return None;
     }
     let values: Option<Vec<Value>> = key

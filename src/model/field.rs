@@ -130,17 +130,41 @@ pub struct Reference {
 impl Reference {
     /// A reference to one object; cleared when the target goes.
     pub const fn one(field: &'static str, target: &'static str) -> Self {
-        Reference { field, target, many: false, on_delete: OnDelete::Clear, exclusive: false, inverse: None, acyclic: false }
+        Reference {
+            field,
+            target,
+            many: false,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: None,
+            acyclic: false,
+        }
     }
 
     /// A set of references; a target that goes leaves the set.
     pub const fn many(field: &'static str, target: &'static str) -> Self {
-        Reference { field, target, many: true, on_delete: OnDelete::Clear, exclusive: false, inverse: None, acyclic: false }
+        Reference {
+            field,
+            target,
+            many: true,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: None,
+            acyclic: false,
+        }
     }
 
     /// The far side of the list field `there` of kind `target`.
     pub const fn inverse(field: &'static str, target: &'static str, there: &'static str) -> Self {
-        Reference { field, target, many: true, on_delete: OnDelete::Clear, exclusive: false, inverse: Some(there), acyclic: false }
+        Reference {
+            field,
+            target,
+            many: true,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: Some(there),
+            acyclic: false,
+        }
     }
 
     /// The holder is deleted with its target.

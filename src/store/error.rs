@@ -54,7 +54,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The schema is older than this program needs, or there is none.
-    #[error("the database has schema version {found} and this program needs {known}; start `gatewright serve` or `gatewright apply`, which migrate it")]
+    #[error(
+        "the database has schema version {found} and this program needs {known}; start `gatewright serve` or `gatewright apply`, which migrate it"
+    )]
     NotMigrated {
         /// Version of the database; 0 when it is empty.
         found: i64,

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `db` | the engines: opening, snapshots, the writers' turn, binding; nothing else names an engine |
 //! | `sql` | statements with lists of placeholders; nothing else builds SQL text |
-//! | `migrate`, `meta` | versions of the schema, and what a database knows about itself |
+//! | `migrations`, `migrate` | versions of the schema, and going from one to the next |
+//! | `meta` | what a database knows about itself |
 //! | `read` | [`Reader`]: objects out of one snapshot |
 //! | `changeset`, `commit` | what a transaction writes, and writing it |
 //! | `audit` | the change log and its hash chain |
@@ -20,6 +21,7 @@ mod db;
 mod error;
 mod meta;
 mod migrate;
+mod migrations;
 pub mod password;
 mod read;
 pub mod seal;
@@ -39,7 +41,7 @@ pub use audit::{AuditFault, AuditReport, ChangeRecord, RunRecord};
 pub use commit::Committed;
 pub use db::{Engine, Observer};
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
-pub use migrate::SCHEMA_VERSION;
+pub use migrations::SCHEMA_VERSION;
 pub use password::{check_password, verify_password};
 pub use read::Reader;
 pub use seal::{Key, KeyError};
