@@ -20,6 +20,7 @@ use sqlx::{
 
 use super::{
     StoreError,
+    engine::{Engine, code},
     error::Doing,
     sql::{self, Statement, Value},
 };
@@ -38,24 +39,6 @@ const ABANDONED: &str = "60000";
 pub(super) enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
-}
-
-/// Which engine, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// A file, or memory.
-    Sqlite,
-    /// A server.
-    Postgres,
-}
-
-impl std::fmt::Display for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Engine::Sqlite => "SQLite",
-            Engine::Postgres => "PostgreSQL",
-        })
-    }
 }
 
 /// Where a writer's turn ends before it begins.
@@ -398,31 +381,10 @@ fn bind_postgres(statement: Statement) -> Query<'static, Postgres, PgArguments> 
     query
 }
 
-fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
-}
-
 /// Whether someone else holds a lock that was waited for. PostgreSQL, whose codes have five characters: lock not
 /// available. SQLite, whose codes are smaller numbers: the primary code 5 is in the low byte.
 fn is_busy(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| {
         code == "55P03" || code.len() < 5 && code.parse::<u32>().is_ok_and(|number| number & 0xff == 5)
     })
-}
-
-/// Whether the disk that the database is on is full.
-pub(super) fn is_full(error: &sqlx::Error) -> bool {
-    code(error).is_some_and(|code| code == "53100" || code == "13")
-}
-
-/// Whether the connection is gone, so that nobody here knows what the server did last.
-pub(super) fn is_lost(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_))
-        // PostgreSQL: the server was told to end the session.
-        || code(error).is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-}
-
-/// Whether no connection became free in time.
-pub(super) fn is_exhausted(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }

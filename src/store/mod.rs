@@ -18,6 +18,7 @@ mod canonical;
 pub mod changeset;
 mod commit;
 mod db;
+mod engine;
 mod error;
 mod meta;
 mod migrate;
@@ -39,7 +40,8 @@ use zeroize::Zeroizing;
 
 pub use audit::{AuditFault, AuditReport, ChangeRecord, RunRecord};
 pub use commit::Committed;
-pub use db::{Engine, Observer};
+pub use db::Observer;
+pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
 pub use migrations::SCHEMA_VERSION;
 pub use password::{check_password, verify_password};

@@ -23,7 +23,8 @@ use super::{
     Store, StoreError,
     audit::{self, ChangeRecord},
     changeset::{Changeset, Ownership, Precondition, Run},
-    db::{self, Tx},
+    db::Tx,
+    engine,
     error::{Broken, DanglingEdge, Doing, Found},
     meta::{self, Head},
     read::{self, id},
@@ -104,7 +105,7 @@ impl Store {
         let rows_written = writer.written;
 
         turn.tx.commit().await.map_err(|error| {
-            if db::is_lost(&error) {
+            if engine::is_lost(&error) {
                 return StoreError::Undecided(error);
             }
             match Err::<(), _>(error).doing("the commit") {
