@@ -14,6 +14,7 @@ pub mod plan;
 pub mod planfile;
 pub mod render;
 pub mod resolve;
+pub mod secrecy;
 pub mod tags;
 pub mod value;
 pub mod yaml;

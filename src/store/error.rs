@@ -54,7 +54,10 @@ pub enum StoreError {
         known: i64,
     },
     /// The schema is older than this program needs, or there is none.
-    #[error("the database has schema version {found} and this program needs {known}; run `gatewright migrate`")]
+    #[error(
+        "the database has schema version {found} and this program needs {known}; `gatewright serve` \
+         and `gatewright apply` bring it up to date"
+    )]
     NotMigrated {
         /// Version of the database; 0 when it is empty.
         found: i64,
