@@ -361,7 +361,19 @@ impl<'r, 'a> Composer<'r, 'a> {
                 Val::Null => return None,
                 Val::Text(text) if mode == SecretMode::Password && text.is_empty() => return None,
                 Val::Text(text) | Val::Time(text) => text.to_string(),
-                Val::Int(_) | Val::Float(_) => value.python_str(),
+                Val::Int(_) | Val::Float(_) => {
+                    // Without the value, which is a secret; and not the text as written, for PyYAML would not see it.
+                    if let (None, Data::Scalar(scalar)) = (&attr.node.tag, &attr.node.data)
+                        && let Some(why) = yaml::trap(scalar)
+                    {
+                        self.found.push(
+                            Diagnostic::new(Code::TEXT_TRAP, format!("`{}` is text, but {why}", field.name))
+                                .at(attr.node.span, "taken as a number")
+                                .help("put the value in quotes"),
+                        );
+                    }
+                    value.python_str()
+                }
                 Val::Map(_) | Val::List(_) if field.allows("object") => value.to_json().to_string(),
                 other => {
                     self.found.push(
@@ -432,10 +444,11 @@ impl<'r, 'a> Composer<'r, 'a> {
         }
         let mut finding = match (&attr.node.tag, &attr.node.data) {
             (None, Data::Scalar(scalar)) => match yaml::trap(scalar) {
-                Some(why) if wanted == "text" => {
-                    Diagnostic::new(Code::TEXT_TRAP, format!("`{}` is text, but YAML reads this as {why}", field.name))
-                        .fix("put the value in quotes", attr.node.span, format!("\"{}\"", scalar.text))
-                }
+                Some(why) if wanted == "text" => Diagnostic::new(
+                    Code::TEXT_TRAP,
+                    format!("`{}` is text, but {why}", field.name),
+                )
+                .fix("put the value in quotes", attr.node.span, format!("\"{}\"", scalar.text)),
                 _ => {
                     let text = if wanted == "text" { format!("\"{}\"", scalar.text) } else { converted.to_string() };
                     Diagnostic::new(

@@ -7,16 +7,18 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     document::Document,
+    planfile, secrecy,
     value::Val,
     yaml::{self, Data, Node},
 };
 use crate::{
     base::diagnostic::{Code, Diagnostic, FileId, Sources, Span, nearest},
-    model::{KindInfo, Model},
+    model::Model,
 };
 
 /// Largest document.
@@ -39,6 +41,10 @@ pub struct Loaded {
     /// Names under which metaapplyblueprint entries may also find documents: full paths as given.
     full_paths: Vec<String>,
     with_bom: BTreeSet<FileId>,
+    /// The trees of all texts that could be parsed, until their secrets are hidden.
+    trees: Vec<Arc<Node>>,
+    /// Number of files that were looked at, usable or not.
+    files: usize,
 }
 
 /// What to do with files whose label says that they are not to be applied by themselves.
@@ -60,7 +66,10 @@ impl Loaded {
                 self.add_folder(path, source, labelled, &mut seen);
             } else {
                 let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                let folder = path.parent().map(Path::to_path_buf);
+                let folder = path.parent().map(|folder| match folder.as_os_str().is_empty() {
+                    true => PathBuf::from("."),
+                    false => folder.to_path_buf(),
+                });
                 self.add_file(path, &name, folder, source, Labelled::Take, &mut seen);
             }
         }
@@ -74,6 +83,16 @@ impl Loaded {
                 .in_file(names.join(", ")),
             );
         }
+    }
+
+    /// Number of files that were looked at, usable or not.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// Number of entries as written.
+    pub fn entries(&self) -> usize {
+        self.documents.iter().map(|document| document.entries.len()).sum()
     }
 
     /// Whether a file started with a byte-order mark, which its text here does not have.
@@ -138,11 +157,17 @@ impl Loaded {
             return;
         }
         let name = path.display().to_string();
+        self.files += 1;
         match read(path) {
             Ok(bytes) if bytes.len() as u64 > MAX_BYTES => self.found.push(
                 Diagnostic::new(Code::FILE_TOO_LARGE, "is larger than 16 MiB").in_file(name).help("split the file"),
             ),
             Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) if planfile::is_plan_file(&text) => self.found.push(
+                    Diagnostic::new(Code::PLAN_FILE, "this is a saved plan, not a blueprint")
+                        .in_file(name.clone())
+                        .help(format!("apply it, and nothing with it, by `gatewright apply {name}`")),
+                ),
                 Ok(text) => self.add_document(&name, relative, folder, source, &text, labelled),
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
@@ -189,9 +214,13 @@ impl Loaded {
             );
         }
         let Some(root) = yaml::parse(file, text, &yaml::Limits::default(), &mut self.found) else {
-            self.hide_lines(file);
+            for range in secrecy::of_text(text) {
+                self.sources.hide(Span::new(file, range.start, range.end));
+            }
+            self.sources.censor(&mut self.found);
             return;
         };
+        self.trees.push(root.clone());
         let document = Document::read(file, path, source, &root, &mut self.found);
         if labelled == Labelled::SkipInFolders
             && document
@@ -208,44 +237,14 @@ impl Loaded {
         self.full_paths.push(name.replace('\\', "/"));
     }
 
-    /// Hides what stands behind a secret-looking key on each line of a text that could not be parsed.
-    fn hide_lines(&mut self, file: FileId) {
-        let text = self.sources.get(file).text.clone();
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            if let Some((key, value)) = line.split_once(':')
-                && looks_secret(key.trim_start_matches(['-', ' ', '"', '\'']))
-            {
-                let from = start + key.len() + 1;
-                self.sources.hide(Span::new(file, from, from + value.trim_end().len()));
-            }
-            start += line.len();
-        }
-    }
-
-    /// Hides the literal values of secret fields from every report, also where the key is mistyped.
+    /// Hides the secrets of all documents from every report.
     fn hide_secrets(&mut self, model: &Model) {
-        let fields: BTreeSet<&str> =
-            model.registry().kinds().flat_map(KindInfo::secret_names).map(|(field, _)| field).collect();
-        let mut verdicts: HashMap<&str, bool> = HashMap::new();
-        let mut spans = Vec::new();
-        for document in &self.documents {
-            let pairs = document.entries.iter().flat_map(|entry| entry.attrs.iter().chain(&entry.identifiers));
-            for pair in pairs.filter(|pair| pair.value.tag.is_none()) {
-                let hide = *verdicts.entry(&pair.key).or_insert_with(|| {
-                    fields.contains(&*pair.key)
-                        || looks_secret(&pair.key)
-                        || nearest(&pair.key, fields.iter().copied()).is_some()
-                            && !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
-                });
-                if hide && matches!(pair.value.data, Data::Scalar(_)) {
-                    spans.push(pair.value.span);
-                }
+        for tree in std::mem::take(&mut self.trees) {
+            for span in secrecy::of_document(&tree, model.registry()) {
+                self.sources.hide(span);
             }
         }
-        for span in spans {
-            self.sources.hide(span);
-        }
+        self.sources.censor(&mut self.found);
     }
 
     /// Brings the documents into the order in which ties are broken (by path, unless argument order is to
@@ -425,13 +424,6 @@ fn is_stored(model: &Model, wanted: &[(String, String)]) -> bool {
     model
         .known_of_kind(info.index)
         .any(|object| wanted.iter().all(|(key, value)| object.text(key).as_ref() == Some(value)))
-}
-
-/// Whether a key's name says that its value is a secret.
-fn looks_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    ["password", "passwd", "secret", "private_key", "credential", "kubeconfig"].iter().any(|word| key.contains(word))
-        || matches!(key.trim(), "token" | "key" | "auth" | "keytab" | "key_data")
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

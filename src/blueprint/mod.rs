@@ -15,6 +15,7 @@ pub mod plan;
 pub mod planfile;
 pub mod render;
 pub mod resolve;
+pub mod secrecy;
 pub mod shipped;
 pub mod tags;
 pub mod value;

@@ -553,13 +553,7 @@ impl<'a> Resolver<'a> {
         let Some(info) = registry.find(name) else {
             return self.fail(unknown_kind(&registry, name, node.span, node.tag.is_none()));
         };
-        if info.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)) {
-            self.found.push(
-                Diagnostic::new(Code::RENAMED_KIND, format!("`{name}` is called `{}` now", info.name))
-                    .at(node.span, "name of another release")
-                    .fix(format!("use `{}`", info.name), node.span, info.name),
-            );
-        }
+        self.found.extend(renamed_kind(&registry, name, node.span, node.tag.is_none()));
         Ok(info.index)
     }
 
@@ -1176,8 +1170,9 @@ impl World for Resolver<'_> {
         let registry = self.registry.clone();
         let kinds = registry.targets(&query.model);
         if kinds.is_empty() {
-            return self.fail(unknown_kind(&registry, &query.model, query.model_span, false));
+            return self.fail(unknown_kind(&registry, &query.model, query.model_span, query.model_literal));
         }
+        self.found.extend(renamed_kind(&registry, &query.model, query.model_span, query.model_literal));
         let mut conditions = Vec::with_capacity(query.conditions.len());
         for condition in &query.conditions {
             match lookup::parse(&registry, &kinds, &condition.field) {
@@ -1245,6 +1240,14 @@ pub fn unknown_kind(registry: &Registry, name: &str, span: Span, literal: bool) 
         None => finding = finding.help("`gatewright schema --list` names all kinds"),
     }
     finding
+}
+
+/// The finding about a kind name of another release, if it is one. Only a literal name can be corrected.
+fn renamed_kind(registry: &Registry, name: &str, span: Span, literal: bool) -> Option<Diagnostic> {
+    let info = registry.find(name).filter(|info| info.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))?;
+    let finding = Diagnostic::new(Code::RENAMED_KIND, format!("`{name}` is called `{}` now", info.name))
+        .at(span, "name of another release");
+    Some(if literal { finding.fix(format!("use `{}`", info.name), span, info.name) } else { finding })
 }
 
 /// An identifier given as a mapping with `pk` means that key (spec blueprints §5).

@@ -43,6 +43,8 @@ pub struct Query {
     pub model: String,
     /// Where the name stands.
     pub model_span: Span,
+    /// Whether the kind name is written out there.
+    pub model_literal: bool,
     /// All must hold.
     pub conditions: Vec<Condition>,
 }
@@ -236,7 +238,13 @@ impl<'a, W: World> Evaluator<'a, W> {
         }
         match self.inputs.env(&name) {
             Access::Found(value) => Ok(Val::text(value).secret_if(true)),
-            Access::Missing(_) => self.default(default),
+            Access::Missing(why) => {
+                if default.is_none() {
+                    let message = format!("the variable `{name}` {why}, so this is null");
+                    self.world.report(Diagnostic::new(Code::ENV_MISSING, message).at(node.span, ""));
+                }
+                self.default(default)
+            }
             Access::Denied => {
                 let mut finding =
                     Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
@@ -359,7 +367,12 @@ impl<'a, W: World> Evaluator<'a, W> {
         let Some([model, conditions @ ..]) = sequence(node) else {
             return self.wrong_form(node, form);
         };
-        let mut query = Query { model: String::new(), model_span: model.span, conditions: Vec::new() };
+        let mut query = Query {
+            model: String::new(),
+            model_span: model.span,
+            model_literal: model.tag.is_none(),
+            conditions: Vec::new(),
+        };
         match self.eval(model)?.peel() {
             Val::Text(name) => query.model = name.to_string(),
             Val::Unknown => return Ok(Val::Unknown),

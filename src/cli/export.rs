@@ -46,7 +46,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
-    session.start_log(&config, "warn")?;
+    session.start_quiet_log(&config)?;
     let model = super::runtime()?.block_on(async {
         let Some(store) = database::open(&config, Mode::Look).await? else {
             bail!("there is no database at {}", config.database.url);

@@ -219,6 +219,10 @@ impl Registry {
                 if targets.is_empty() {
                     return wrong(&format!("unknown target {}", reference.target));
                 }
+                // An alias would be found here and be refused by every comparison of names later.
+                if self.find(reference.target).is_some_and(|kind| kind.name != reference.target) {
+                    return wrong(&format!("target {} is an alias", reference.target));
+                }
                 if let Some(there) = reference.inverse {
                     let far = targets.iter().all(|kind| {
                         self.get(*kind).reference(there).is_some_and(|far| far.many && far.inverse.is_none())

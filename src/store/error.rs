@@ -55,7 +55,8 @@ pub enum StoreError {
     },
     /// The schema is older than this program needs, or there is none.
     #[error(
-        "the database has schema version {found} and this program needs {known}; start `gatewright serve` or `gatewright apply`, which migrate it"
+        "the database has schema version {found} and this program needs {known}; `gatewright serve` \
+         and `gatewright apply` bring it up to date"
     )]
     NotMigrated {
         /// Version of the database; 0 when it is empty.

@@ -170,6 +170,8 @@ catalogue! {
         "Chains of entries that identify each other, and tags inside of tags, are limited so that no input can exhaust the stack.";
     CONTEXT_MISSING = "GW0220", Note, "!Context names a key without a value",
         "Neither the document nor the run gives the key a value, so the result is null.";
+    ENV_MISSING = "GW0221", Note, "!Env names a variable without a value",
+        "The variable is not set or empty, so the result is null. Write !Env [NAME, null] if that is meant.";
 
     // 03xx: kinds and attributes
     UNKNOWN_KIND = "GW0301", Error, "an unknown kind",
