@@ -3,5 +3,6 @@
 mod engine;
 mod floors;
 mod kinds;
+mod spec30;
 mod store;
 mod support;
