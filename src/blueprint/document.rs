@@ -45,6 +45,8 @@ pub struct Entry {
     pub attrs: Vec<Pair>,
     /// `permissions` (2024.8).
     pub permissions: Vec<Arc<Node>>,
+    /// Some identifiers are unusable, which has been reported; what the entry is about cannot be said.
+    pub unidentifiable: bool,
 }
 
 /// A key with its place, and the node of its value.
@@ -304,6 +306,7 @@ impl Reader<'_> {
             identifiers: Vec::new(),
             attrs: Vec::new(),
             permissions: Vec::new(),
+            unidentifiable: false,
         };
         for Pair { key, value, .. } in self.keys(pairs, &ENTRY_KEYS, "an entry") {
             match &*key {
@@ -327,18 +330,23 @@ impl Reader<'_> {
                     }
                 }
                 "identifiers" | "attrs" => {
-                    let list = match mapping(&value) {
-                        Some(pairs) => self.keys(pairs, &[], "this"),
-                        None if value.is_null() => Vec::new(),
+                    let (list, complete) = match mapping(&value) {
+                        Some(pairs) => {
+                            let list = self.keys(pairs, &[], "this");
+                            let complete = list.len() == pairs.len();
+                            (list, complete)
+                        }
+                        None if value.is_null() => (Vec::new(), true),
                         None => {
                             self.wrong_type(&value, &key, "a mapping");
-                            Vec::new()
+                            (Vec::new(), false)
                         }
                     };
                     if &*key == "attrs" {
                         entry.attrs = list;
                     } else {
                         entry.identifiers = list;
+                        entry.unidentifiable = !complete;
                     }
                 }
                 list => match (&value.tag, &value.data) {

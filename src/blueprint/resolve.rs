@@ -500,7 +500,7 @@ impl<'a> Resolver<'a> {
                 Err(other) => return Err(other),
             }
         }
-        if failed {
+        if failed || entry.unidentifiable {
             return Err(Fault::Reported);
         }
         if identifiers.is_empty() {
@@ -655,7 +655,16 @@ impl<'a> Resolver<'a> {
             .partition(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key));
         let mut by_key = None;
         for attr in &keys {
-            by_key = self.stored_by_pk(info, &attr.value)?.filter(|object| object.kind == info.index);
+            by_key = self.stored_by_pk(info, &attr.value)?;
+            if let Some(object) = by_key.as_ref().filter(|object| object.kind != info.index) {
+                let owner = self.registry.get(object.kind);
+                let finding = Diagnostic::new(
+                    Code::IDENTIFIERS_DIFFER,
+                    format!("this pk belongs to the {} `{}`, which is no {}", owner.title, object.name(owner), info.title),
+                )
+                .at(attr.key_span, "of another kind");
+                return self.fail(finding);
+            }
         }
         if others.is_empty() {
             return Ok(by_key);
@@ -787,12 +796,7 @@ impl<'a> Resolver<'a> {
                 })
                 .collect();
             if let Some(values) = values {
-                names.push(format!(
-                    "{}|{}|{}",
-                    object::key_scope(info, key),
-                    object::key_name(key),
-                    object::key_text(&values)
-                ));
+                names.push(format!("{}|{}|{}", info.name, object::key_name(key), object::key_text(&values)));
             }
         }
         if names.is_empty() {
