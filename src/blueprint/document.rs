@@ -14,6 +14,8 @@ pub struct Document {
     pub file: FileId,
     /// Path relative to the folder that it was found in, with forward slashes; metaapplyblueprint entries find it by this.
     pub path: String,
+    /// The whole path as given, with forward slashes; metaapplyblueprint entries may give its end.
+    pub full_path: String,
     /// Name of the source that it belongs to, for ownership: `cli`, `shipped`, or a reconciler source.
     pub source: String,
     /// `metadata.name`.
@@ -70,6 +72,7 @@ impl Document {
         let mut document = Document {
             file,
             path: path.to_owned(),
+            full_path: path.to_owned(),
             source: source.to_owned(),
             name: None,
             labels: Vec::new(),

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     document::Document,
-    value::Val,
+    meta,
     yaml::{self, Data, Node},
 };
 use crate::{
@@ -21,9 +21,6 @@ use crate::{
 
 /// Largest document.
 pub const MAX_BYTES: u64 = 16 << 20;
-
-/// The kind of entries that apply other blueprints.
-const META_KIND: &str = "authentik_blueprints.metaapplyblueprint";
 
 /// The documents of a run, with the texts that their spans point into.
 #[derive(Default)]
@@ -36,8 +33,6 @@ pub struct Loaded {
     pub folders: Vec<Option<PathBuf>>,
     /// Findings about files and structure.
     pub found: Vec<Diagnostic>,
-    /// Names under which metaapplyblueprint entries may also find documents: full paths as given.
-    full_paths: Vec<String>,
     with_bom: BTreeSet<FileId>,
 }
 
@@ -192,7 +187,8 @@ impl Loaded {
             self.hide_lines(file);
             return;
         };
-        let document = Document::read(file, path, source, &root, &mut self.found);
+        let mut document = Document::read(file, path, source, &root, &mut self.found);
+        document.full_path = name.replace('\\', "/");
         if labelled == Labelled::SkipInFolders
             && document
                 .label("blueprints.goauthentik.io/instantiate")
@@ -205,42 +201,54 @@ impl Loaded {
         }
         self.documents.push(document);
         self.folders.push(folder);
-        self.full_paths.push(name.replace('\\', "/"));
     }
 
-    /// Hides what stands behind a secret-looking key on each line of a text that could not be parsed.
+    /// Hides what stands behind a secret-looking key in a text that could not be parsed: the rest of the line, and the
+    /// deeper lines that follow.
     fn hide_lines(&mut self, file: FileId) {
         let text = self.sources.get(file).text.clone();
         let mut start = 0;
+        let mut below = None;
         for line in text.split_inclusive('\n') {
-            if let Some((key, value)) = line.split_once(':')
-                && looks_secret(key.trim_start_matches(['-', ' ', '"', '\'']))
-            {
-                let from = start + key.len() + 1;
-                self.sources.hide(Span::new(file, from, from + value.trim_end().len()));
+            let content = line.trim_end();
+            let indent = content.len() - content.trim_start().len();
+            below = below.filter(|column| content.is_empty() || indent > *column);
+            let secret = secret_key(content);
+            let from = match (below, secret) {
+                (Some(_), _) => Some(indent),
+                (None, Some((column, value))) => {
+                    below = Some(column);
+                    Some(value)
+                }
+                (None, None) => None,
+            };
+            if let Some(from) = from {
+                self.sources.hide(Span::new(file, start + from, start + content.len()));
             }
             start += line.len();
         }
     }
 
-    /// Hides the literal values of secret fields from every report, also where the key is mistyped.
+    /// Hides the literal values of secret fields from every report, also where the key is mistyped, and whatever
+    /// stands behind a secret-looking key at any depth.
     fn hide_secrets(&mut self, model: &Model) {
         let fields: BTreeSet<&str> =
             model.registry().kinds().flat_map(KindInfo::secret_names).map(|(field, _)| field).collect();
         let mut verdicts: HashMap<&str, bool> = HashMap::new();
         let mut spans = Vec::new();
         for document in &self.documents {
-            let pairs = document.entries.iter().flat_map(|entry| entry.attrs.iter().chain(&entry.identifiers));
-            for pair in pairs.filter(|pair| pair.value.tag.is_none()) {
-                let hide = *verdicts.entry(&pair.key).or_insert_with(|| {
+            for (key, value) in &document.context {
+                let secret = matches!(&key.data, Data::Scalar(scalar) if looks_secret(&scalar.text));
+                secrets_of(value, secret, &mut spans);
+            }
+            for pair in document.entries.iter().flat_map(|entry| entry.attrs.iter().chain(&entry.identifiers)) {
+                let secret = *verdicts.entry(&pair.key).or_insert_with(|| {
                     fields.contains(&*pair.key)
                         || looks_secret(&pair.key)
                         || nearest(&pair.key, fields.iter().copied()).is_some()
                             && !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
                 });
-                if hide && matches!(pair.value.data, Data::Scalar(_)) {
-                    spans.push(pair.value.span);
-                }
+                secrets_of(&pair.value, secret, &mut spans);
             }
         }
         for span in spans {
@@ -249,50 +257,28 @@ impl Loaded {
     }
 
     /// Brings the documents into the order in which ties are broken (by path, unless argument order is to
-    /// decide), children of metaapplyblueprint entries before their parents, and reports children that are missing or circular.
+    /// decide), children of metaapplyblueprint entries before their parents.
     pub fn arrange(&mut self, model: &Model, argument_order: bool) {
         if !argument_order {
             let mut order: Vec<usize> = (0..self.documents.len()).collect();
             order.sort_by(|one, other| {
-                let key = |at: usize| (&self.documents[at].source, &self.full_paths[at]);
+                let key = |at: usize| (&self.documents[at].source, &self.documents[at].full_path);
                 key(*one).cmp(&key(*other))
             });
             self.reorder(&order);
         }
         self.hide_secrets(model);
         self.note_duplicate_names();
-        let children: Vec<Vec<(usize, Span)>> = (0..self.documents.len()).map(|at| self.children(at, model)).collect();
-        let mut visit = Visit {
-            children: &children,
-            done: vec![Mark::New; children.len()],
-            order: Vec::new(),
-            circles: Vec::new(),
-        };
-        for at in 0..children.len() {
-            visit.go(at);
-        }
-        let (order, circles) = (visit.order, visit.circles);
-        for span in circles {
-            self.found.push(
-                Diagnostic::new(
-                    Code::META_CYCLE,
-                    "the blueprint applied here applies this one, directly or through others",
-                )
-                .at(span, "closes the circle"),
-            );
-        }
-        self.reorder(&order);
+        self.reorder(&meta::order(self.documents.len(), &meta::literal(&self.documents)));
     }
 
     fn reorder(&mut self, order: &[usize]) {
         let mut documents: Vec<Option<Document>> = std::mem::take(&mut self.documents).into_iter().map(Some).collect();
         let folders = std::mem::take(&mut self.folders);
-        let full_paths = std::mem::take(&mut self.full_paths);
         for at in order {
             if let Some(document) = documents[*at].take() {
                 self.documents.push(document);
                 self.folders.push(folders[*at].clone());
-                self.full_paths.push(full_paths[*at].clone());
             }
         }
     }
@@ -312,119 +298,38 @@ impl Loaded {
             }
         }
     }
+}
 
-    /// The documents that the metaapplyblueprint entries of a document mean.
-    fn children(&mut self, at: usize, model: &Model) -> Vec<(usize, Span)> {
-        let mut children = Vec::new();
-        let mut found = Vec::new();
-        for entry in &self.documents[at].entries {
-            let is_meta =
-                matches!(&entry.model.data, Data::Scalar(scalar) if scalar.text.eq_ignore_ascii_case(META_KIND));
-            if !is_meta {
-                continue;
-            }
-            let span = entry.model.span;
-            let mut required = true;
-            let mut wanted: Option<(&Node, Vec<(String, String)>)> = None;
-            for pair in &entry.attrs {
-                match &*pair.key {
-                    "required" => match Val::literal(&pair.value) {
-                        Some(Val::Bool(truth)) => required = truth,
-                        _ => found.push(
-                            Diagnostic::new(Code::WRONG_TYPE, "`required` must be true or false")
-                                .at(pair.value.span, ""),
-                        ),
-                    },
-                    "identifiers" => match Val::literal(&pair.value) {
-                        Some(Val::Map(map)) if !map.is_empty() => {
-                            let list = map.iter().map(|(key, value)| (key.text(), value.python_str())).collect();
-                            wanted = Some((&pair.value, list));
-                        }
-                        _ => found.push(
-                            Diagnostic::new(
-                                Code::WRONG_TYPE,
-                                "`identifiers` must be a mapping such as `name: …` or `path: …`",
-                            )
-                            .at(pair.value.span, ""),
-                        ),
-                    },
-                    other => {
-                        let mut finding =
-                            Diagnostic::new(Code::UNKNOWN_FIELD, format!("{META_KIND} has no attribute `{other}`"))
-                                .at(pair.key_span, "unknown attribute");
-                        if let Some(meant) = nearest(other, ["identifiers", "required"]) {
-                            finding = finding.help(format!("did you mean `{meant}`?")).fix(
-                                format!("rename it to `{meant}`"),
-                                pair.key_span,
-                                meant,
-                            );
-                        }
-                        found.push(finding);
-                    }
-                }
-            }
-            let Some((node, wanted)) = wanted else {
-                if !entry.attrs.iter().any(|pair| &*pair.key == "identifiers") {
-                    found.push(
-                        Diagnostic::new(Code::REQUIRED_FIELD, "this entry does not say which blueprint to apply")
-                            .at(span, "")
-                            .help("add `attrs:` with `identifiers:` and below it `name: …` or `path: …`"),
-                    );
-                }
-                continue;
-            };
-            if let Some((key, _)) = wanted.iter().find(|(key, _)| !["name", "path"].contains(&key.as_str())) {
-                let mut finding = Diagnostic::new(
-                    Code::IDENTIFIER_FIELD,
-                    format!("`{key}` is not a field by which a blueprint is found"),
-                )
-                .at(node.pair(key).map_or(node.span, |(key, _)| key.span), "")
-                .help("blueprints are found by `name` or `path`");
-                if let Some(meant) = nearest(key, ["name", "path"]) {
-                    finding = finding.help(format!("did you mean `{meant}`?"));
-                }
-                found.push(finding);
-                continue;
-            }
-            let child = (0..self.documents.len()).find(|other| {
-                wanted.iter().all(|(key, value)| match key.as_str() {
-                    "name" => self.documents[*other].name.as_ref() == Some(value),
-                    _ => {
-                        let full = &self.full_paths[*other];
-                        self.documents[*other].path == *value || full == value || full.ends_with(&format!("/{value}"))
-                    }
-                })
-            });
-            match child {
-                Some(child) => children.push((child, span)),
-                None if required && !is_stored(model, &wanted) => {
-                    let list: Vec<String> = wanted.iter().map(|(key, value)| format!("{key} `{value}`")).collect();
-                    let mut finding = Diagnostic::new(
-                        Code::META_NOT_FOUND,
-                        format!("there is no blueprint with the {}", list.join(" and the ")),
-                    )
-                    .at(node.span, "not found");
-                    let names: Vec<&str> =
-                        self.documents.iter().filter_map(|document| document.name.as_deref()).collect();
-                    if let Some(meant) = wanted.iter().find_map(|(_, value)| nearest(value, names.iter().copied())) {
-                        finding = finding.help(format!("did you mean `{meant}`?"));
-                    }
-                    found.push(finding.help("give its file as well, or say `required: false`"));
-                }
-                None => {}
+/// The scalars of a value that are secret: all of them when the value is, else those behind secret-looking keys. The
+/// names that tags look up are no secrets.
+fn secrets_of(node: &Node, secret: bool, spans: &mut Vec<Span>) {
+    match &node.data {
+        Data::Scalar(_) if secret && node.tag.is_none() => spans.push(node.span),
+        Data::Scalar(_) => {}
+        Data::Sequence(items) => {
+            let named = node.tag.as_ref().is_some_and(|tag| ["!Env", "!File", "!Context"].contains(&tag.name.as_str()));
+            for item in items.iter().skip(usize::from(named)) {
+                secrets_of(item, secret, spans);
             }
         }
-        self.found.append(&mut found);
-        children
+        Data::Mapping(pairs) => {
+            for (key, value) in pairs {
+                let secret = secret || matches!(&key.data, Data::Scalar(scalar) if looks_secret(&scalar.text));
+                secrets_of(value, secret, spans);
+            }
+        }
     }
 }
 
-/// Whether a stored blueprint instance has the wanted name or path.
-fn is_stored(model: &Model, wanted: &[(String, String)]) -> bool {
-    let Some(info) = model.registry().find("authentik_blueprints.blueprintinstance") else { return false };
-    model
-        .known_of_kind(info.index)
-        .any(|object| wanted.iter().all(|(key, value)| object.text(key).as_ref() == Some(value)))
+/// The first secret-looking key of a line, wherever it stands: its column, and where its value begins.
+fn secret_key(line: &str) -> Option<(usize, usize)> {
+    let edge = |letter: char| letter.is_whitespace() || "{},[]\"'".contains(letter);
+    line.match_indices(':').find_map(|(colon, _)| {
+        let before = line[..colon].trim_end_matches(edge);
+        let column = before.char_indices().rev().find(|(_, letter)| edge(*letter));
+        let column = column.map_or(0, |(at, letter)| at + letter.len_utf8());
+        looks_secret(&before[column..]).then_some((column, colon + 1))
+    })
 }
 
 /// Whether a key's name says that its value is a secret.
@@ -445,47 +350,4 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Mark {
-    New,
-    Open,
-    Done,
-}
-
-struct Visit<'c> {
-    children: &'c [Vec<(usize, Span)>],
-    done: Vec<Mark>,
-    order: Vec<usize>,
-    circles: Vec<Span>,
-}
-
-impl Visit<'_> {
-    /// Depth-first with a stack of its own, so that no chain of documents can exhaust the real one.
-    fn go(&mut self, start: usize) {
-        let mut stack = vec![(start, 0)];
-        while let Some((at, next)) = stack.pop() {
-            if next == 0 {
-                match self.done[at] {
-                    Mark::Done | Mark::Open => continue,
-                    Mark::New => self.done[at] = Mark::Open,
-                }
-            }
-            match self.children[at].get(next) {
-                Some((child, span)) => {
-                    stack.push((at, next + 1));
-                    match self.done[*child] {
-                        Mark::Open => self.circles.push(*span),
-                        Mark::New => stack.push((*child, 0)),
-                        Mark::Done => {}
-                    }
-                }
-                None => {
-                    self.done[at] = Mark::Done;
-                    self.order.push(at);
-                }
-            }
-        }
-    }
 }

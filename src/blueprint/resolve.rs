@@ -20,6 +20,7 @@ use super::{
     document::{Document, Entry, Pair},
     inputs::Inputs,
     lookup::{self, Lookup, Path, Step},
+    meta,
     tags::{Evaluator, Fault, Query, World},
     value::{MapKey, ObjectRef, Val},
     yaml::{Data, Node},
@@ -149,6 +150,7 @@ pub struct Resolver<'a> {
     field_indexes: HashMap<(KindIndex, String), FieldIndex>,
     touched: HashMap<Uuid, Vec<usize>>,
     declared_keys: HashMap<String, Uuid>,
+    applications: Vec<meta::Application>,
     stack: Vec<Token>,
     needs: BTreeSet<Need>,
     found: Vec<Diagnostic>,
@@ -238,6 +240,7 @@ impl<'a> Resolver<'a> {
             field_indexes: HashMap::new(),
             touched: HashMap::new(),
             declared_keys: HashMap::new(),
+            applications: Vec::new(),
             stack: Vec::new(),
             needs: BTreeSet::new(),
             found: Vec::new(),
@@ -256,7 +259,11 @@ impl<'a> Resolver<'a> {
                 let _ = self.body(entry);
             }
         }
-        if self.needs.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.needs)) }
+        if !self.needs.is_empty() {
+            return Err(std::mem::take(&mut self.needs));
+        }
+        self.found.append(&mut meta::circles(self.documents.len(), &self.applications));
+        Ok(())
     }
 
     /// Replaces the model by one that holds more.
@@ -473,6 +480,10 @@ impl<'a> Resolver<'a> {
             }
         }
         if info.meta {
+            let values = entry.attrs.iter().map(|pair| self.evaluate(number, &pair.value)).collect::<Result<Vec<_>>>()?;
+            if let Some(child) = meta::judge(self.documents, &self.model, entry, &values, &mut self.found) {
+                self.applications.push((self.entries[number].document, child, entry.model.span));
+            }
             return Ok(None);
         }
         let state = match &entry.state {

@@ -295,11 +295,23 @@ fn s30_77_a_chain_of_a_thousand_blueprints() {
     assert_eq!(judged.loaded.documents[0].name.as_deref(), Some("n0999"));
 }
 
-/// A tag decides whether the meta entry applies at all: what its conditions skip needs nothing.
+/// What conditions skip needs nothing and closes no circle; the blueprint that is meant may come from tags.
 #[test]
-fn s30_77_a_skipped_meta_entry_needs_nothing() {
-    let text = "- {model: authentik_blueprints.metaapplyblueprint, conditions: [no], attrs: {identifiers: {name: nobody}}}";
-    assert!(Lab::new().judge(&entries(text)).errors().is_empty());
+fn s30_77_meta_entries_have_conditions_and_tags() {
+    let guarded = |condition: &str, name: &str| {
+        format!(
+            "- {{model: authentik_blueprints.metaapplyblueprint, conditions: [{condition}], attrs: {{identifiers: {{name: {name}}}, \
+             required: !Context [required, true]}}}}\n"
+        )
+    };
+    assert!(Lab::new().judge(&entries(&guarded("!Context [never, no]", "nobody"))).found.is_empty());
+    assert_eq!(refusal(&entries(&guarded("yes", "!Format [\"%s\", nobody]"))).0, Code::META_NOT_FOUND);
+    let with = |name: &str, condition: &str, other: &str| format!("{}{}", child(name), guarded(condition, other));
+    let (one, other) = (with("a", "yes", "!Format [\"%s\", b]"), with("b", "!If [no]", "a"));
+    let judged = Lab::new().plan(&[("a.yaml", &one), ("b.yaml", &other)]);
+    assert!(judged.found.is_empty(), "{}", judged.report());
+    let other = with("b", "!If [yes]", "a");
+    assert_eq!(Lab::new().refused_all(&[("a.yaml", &one), ("b.yaml", &other)]).errors(), [Code::META_CYCLE]);
 }
 
 /// A key that nobody knows is an error with the nearest one, at every level.
