@@ -698,7 +698,9 @@ impl<'r, 'a> Composer<'r, 'a> {
             let first = desired.entries[0];
             let place = |number: usize| self.resolver.entry(number).1.model.span;
             if let Some(absent) = desired.absent {
-                if let Some(other) = desired.entries.iter().find(|number| self.state(**number, desired.id) != Some(State::Absent)) {
+                if let Some(other) =
+                    desired.entries.iter().find(|number| self.state(**number, desired.id) != Some(State::Absent))
+                {
                     found.push(
                         Diagnostic::new(
                             Code::PRESENT_AND_ABSENT,

@@ -58,9 +58,8 @@ pub fn judge(
         match (&*pair.key, value.peel()) {
             (_, Val::Unknown) => return None,
             ("required", Val::Bool(truth)) => required = *truth,
-            ("required", _) => found.push(
-                Diagnostic::new(Code::WRONG_TYPE, "`required` must be true or false").at(pair.value.span, ""),
-            ),
+            ("required", _) => found
+                .push(Diagnostic::new(Code::WRONG_TYPE, "`required` must be true or false").at(pair.value.span, "")),
             ("identifiers", value) if value.is_unknown() => return None,
             ("identifiers", value) => match wanted(value) {
                 Some(wanted) => identifiers = Some((pair, wanted)),
@@ -98,12 +97,10 @@ pub fn judge(
         return None;
     };
     if let Some((key, _)) = wanted.iter().find(|(key, _)| !FIELDS.contains(&key.as_str())) {
-        let mut finding = Diagnostic::new(
-            Code::IDENTIFIER_FIELD,
-            format!("`{key}` is not a field by which a blueprint is found"),
-        )
-        .at(pair.value.pair(key).map_or(pair.value.span, |(key, _)| key.span), "")
-        .help("blueprints are found by `name` or `path`");
+        let mut finding =
+            Diagnostic::new(Code::IDENTIFIER_FIELD, format!("`{key}` is not a field by which a blueprint is found"))
+                .at(pair.value.pair(key).map_or(pair.value.span, |(key, _)| key.span), "")
+                .help("blueprints are found by `name` or `path`");
         if let Some(meant) = nearest(key, FIELDS) {
             finding = finding.help(format!("did you mean `{meant}`?"));
         }
@@ -164,11 +161,8 @@ pub fn order(count: usize, applications: &[Application]) -> Vec<usize> {
 pub fn circles(count: usize, applications: &[Application]) -> Vec<Diagnostic> {
     let closing = visit(count, applications).circles;
     let finding = |span| {
-        Diagnostic::new(
-            Code::META_CYCLE,
-            "the blueprint applied here applies this one, directly or through others",
-        )
-        .at(span, "closes the circle")
+        Diagnostic::new(Code::META_CYCLE, "the blueprint applied here applies this one, directly or through others")
+            .at(span, "closes the circle")
     };
     closing.into_iter().map(finding).collect()
 }

@@ -26,8 +26,10 @@ pub enum Fault {
     Reported,
     /// The model does not hold something that decides the value; load it and evaluate again.
     Need(Need),
-    /// The value depends on whether this entry exists, which is being decided further up.
-    Blocked(usize),
+    /// The value depends on a piece of work that is being done further up.
+    Blocked(u64),
+    /// The chain of entries that force each other is long; its far end is to be decided first.
+    Deferred,
 }
 
 impl From<Need> for Fault {

@@ -63,7 +63,8 @@ fn s30_37_a_file_of_version_2() {
 /// A document given twice in one file: the last of two equal keys counts, with a warning at both places.
 #[test]
 fn s30_39_the_last_duplicate_key_wins() {
-    let first = "version: 1\nmetadata: {name: one}\nentries:\n- {model: authentik_core.group, identifiers: {name: a}}\n";
+    let first =
+        "version: 1\nmetadata: {name: one}\nentries:\n- {model: authentik_core.group, identifiers: {name: a}}\n";
     let second = first.replace("name: a}", "name: b}").replace("name: one", "name: one, labels: {foo: bar}");
     let mut lab = Lab::new();
     let judged = lab.settle(&format!("{first}{second}"));
@@ -152,8 +153,7 @@ fn s30_72_odd_files_are_read() {
     assert_eq!(lab.texts(GROUP, "name"), ["bom", "crlf", "mounted", "one", "short", "two"]);
     let mut codes = judged.codes();
     codes.sort();
-    let expected =
-        [Code::FILE_BOM, Code::FILE_CRLF, Code::DUPLICATE_NAME, Code::EMPTY_DOCUMENT, Code::EMPTY_DOCUMENT];
+    let expected = [Code::FILE_BOM, Code::FILE_CRLF, Code::DUPLICATE_NAME, Code::EMPTY_DOCUMENT, Code::EMPTY_DOCUMENT];
     assert_eq!(codes, expected, "{}", judged.report());
 }
 
@@ -197,14 +197,17 @@ fn meta(identifiers: &str, more: &str) -> String {
 }
 
 fn child(name: &str) -> String {
-    format!("version: 1\nmetadata: {{name: {name}}}\nentries:\n- {{model: authentik_core.group, identifiers: {{name: {name}}}}}\n")
+    format!(
+        "version: 1\nmetadata: {{name: {name}}}\nentries:\n- {{model: authentik_core.group, identifiers: {{name: {name}}}}}\n"
+    )
 }
 
 /// Another blueprint is found by name, by path below the folder, and by both.
 #[test]
 fn s30_77_meta_entries_find_by_name_and_path() {
     for wanted in ["name: child", "path: sub/child.yaml", "path: child.yaml", "name: child, path: sub/child.yaml"] {
-        let judged = Lab::new().plan(&[("sub/child.yaml", &child("child")), ("parent.yaml", &entries(&meta(wanted, "")))]);
+        let judged =
+            Lab::new().plan(&[("sub/child.yaml", &child("child")), ("parent.yaml", &entries(&meta(wanted, "")))]);
         assert!(judged.found.is_empty(), "{wanted}: {}", judged.report());
     }
     let wrong = entries(&meta("name: child, path: other.yaml", ""));
@@ -230,7 +233,8 @@ fn s30_77_meta_entries_required_and_optional() {
     assert_eq!(code, Code::META_NOT_FOUND);
     assert!(judged.words(code).contains("required: false"));
     assert!(Lab::new().judge(&entries(&meta("name: chidl", ", required: false"))).found.is_empty());
-    let near = Lab::new().refused_all(&[("child.yaml", &child("child")), ("parent.yaml", &entries(&meta("name: chidl", "")))]);
+    let near =
+        Lab::new().refused_all(&[("child.yaml", &child("child")), ("parent.yaml", &entries(&meta("name: chidl", "")))]);
     assert!(near.words(Code::META_NOT_FOUND).contains("`child`"), "{}", near.report());
 }
 
@@ -254,7 +258,10 @@ fn s30_77_meta_entries_are_judged() {
 #[test]
 fn s30_77_a_failing_child_fails_the_parent() {
     let broken = child("child").replace("authentik_core.group", "authentik_core.gruop");
-    let parent = entries(&format!("{}\n- {{model: authentik_core.group, identifiers: {{name: parent}}}}", meta("name: child", "")));
+    let parent = entries(&format!(
+        "{}\n- {{model: authentik_core.group, identifiers: {{name: parent}}}}",
+        meta("name: child", "")
+    ));
     let judged = Lab::new().refused_all(&[("child.yaml", &broken), ("parent.yaml", &parent)]);
     assert_eq!(only_error(&judged), Code::UNKNOWN_KIND);
     assert!(judged.plan.is_empty());
@@ -264,7 +271,11 @@ fn s30_77_a_failing_child_fails_the_parent() {
 #[test]
 fn s30_77_meta_cycles() {
     let with = |name: &str, other: &str| format!("{}{}\n", child(name), meta(&format!("name: {other}"), ""));
-    let judged = Lab::new().refused_all(&[("a.yaml", &with("a", "b")), ("b.yaml", &with("b", "c")), ("c.yaml", &with("c", "a"))]);
+    let judged = Lab::new().refused_all(&[
+        ("a.yaml", &with("a", "b")),
+        ("b.yaml", &with("b", "c")),
+        ("c.yaml", &with("c", "a")),
+    ]);
     assert_eq!(judged.errors(), [Code::META_CYCLE], "{}", judged.report());
     let judged = Lab::new().refused_all(&[("a.yaml", &with("a", "a"))]);
     assert_eq!(judged.errors(), [Code::META_CYCLE]);
@@ -323,7 +334,12 @@ fn s30_86_unknown_keys_are_errors() {
         (format!("{FINE}metadata: {{name: a, lables: {{}}}}\n"), Code::UNKNOWN_KEY, "lables", "labels"),
         (entries(&format!("{entry}, atrrs: {{}}}}")), Code::UNKNOWN_KEY, "atrrs", "attrs"),
         (entries(&format!("{entry}, identifer: {{}}}}")), Code::UNKNOWN_KEY, "identifer", "identifiers"),
-        (entries(&format!("{entry}, attrs: {{is_superusr: true}}}}")), Code::UNKNOWN_FIELD, "is_superusr", "is_superuser"),
+        (
+            entries(&format!("{entry}, attrs: {{is_superusr: true}}}}")),
+            Code::UNKNOWN_FIELD,
+            "is_superusr",
+            "is_superuser",
+        ),
         (entries("- {model: authentik_core.gruop, identifiers: {name: a}}"), Code::UNKNOWN_KIND, "gruop", "group"),
     ] {
         let (found, judged) = refusal(&text);
@@ -353,7 +369,10 @@ fn s30_86_wrong_shapes() {
         assert_eq!(refusal(text).0, Code::WRONG_TYPE, "{text}");
     }
     assert_eq!(refusal("version: 1\nentries: [{identifiers: {name: a}}]\n").0, Code::MISSING_KEY);
-    assert_eq!(refusal("version: 1\nentries: [{model: authentik_core.group, identifiers: {no: a}}]\n").0, Code::YAML_KEY);
+    assert_eq!(
+        refusal("version: 1\nentries: [{model: authentik_core.group, identifiers: {no: a}}]\n").0,
+        Code::YAML_KEY
+    );
 }
 
 /// What YAML 1.1 reads as a number, a date or a time is taken as its text in a text field, with a warning and a fix.

@@ -112,13 +112,18 @@ fn s30_67_pk_and_name_of_different_objects() {
         "- {model: authentik_core.group, identifiers: {name: one}}\n- {model: authentik_core.group, identifiers: {name: two}}",
     ));
     let one = lab.one(GROUP, "name", "one").id;
-    let both = |name: &str| entries(&format!("- {{model: authentik_core.group, identifiers: {{pk: {one}, name: {name}}}}}"));
+    let both =
+        |name: &str| entries(&format!("- {{model: authentik_core.group, identifiers: {{pk: {one}, name: {name}}}}}"));
     let judged = lab.refused(&both("two"));
     assert_eq!(only_error(&judged), Code::IDENTIFIERS_DIFFER);
     let report = judged.report();
     assert!(report.contains("pk: one") && report.contains("others: two"), "{report}");
     lab.settle(&both("one"));
-    assert_eq!(lab.settle(&both("renamed")).changes(), ["~ authentik_core.group renamed"], "a name that nobody has renames");
+    assert_eq!(
+        lab.settle(&both("renamed")).changes(),
+        ["~ authentik_core.group renamed"],
+        "a name that nobody has renames"
+    );
 }
 
 /// Keys of a raw export are replaced where a field refers to an object, and nowhere else.
@@ -126,7 +131,9 @@ fn s30_67_pk_and_name_of_different_objects() {
 fn s30_71_only_references_follow_a_remapped_pk() {
     let mut lab = Lab::new();
     for name in ["a", "b", "c", "jo"] {
-        lab.settle(&entries(&format!("- {{model: authentik_core.user, identifiers: {{username: {name}}}, attrs: {{name: N}}}}")));
+        lab.settle(&entries(&format!(
+            "- {{model: authentik_core.user, identifiers: {{username: {name}}}, attrs: {{name: N}}}}"
+        )));
     }
     let jo = lab.one(USER, "username", "jo");
     assert_ne!(jo.number, Some(1), "the export's number belongs to somebody else here");
@@ -160,7 +167,9 @@ fn s30_71_a_raw_export_into_a_system_that_has_the_objects() {
         let flow = format!(
             "- {{model: authentik_flows.flow, identifiers: {{pk: {exported}, slug: f}}, attrs: {{name: F, title: F, designation: recovery}}}}"
         );
-        let brand = format!("- {{model: authentik_brands.brand, identifiers: {{domain: a.example}}, attrs: {{flow_recovery: {exported}}}}}");
+        let brand = format!(
+            "- {{model: authentik_brands.brand, identifiers: {{domain: a.example}}, attrs: {{flow_recovery: {exported}}}}}"
+        );
         entries(&if late == "late" { format!("{brand}\n{flow}") } else { format!("{flow}\n{brand}") })
     };
     lab.settle(&text("early"));
@@ -206,7 +215,8 @@ fn more_identifiers_win_over_attributes() {
 fn more_names_are_unique_in_a_family() {
     let mut lab = Lab::new();
     lab.settle(&entries("- {model: authentik_stages_user_login.userloginstage, identifiers: {name: same}}"));
-    let judged = lab.refused(&entries("- {model: authentik_stages_user_logout.userlogoutstage, identifiers: {name: same}}"));
+    let judged =
+        lab.refused(&entries("- {model: authentik_stages_user_logout.userlogoutstage, identifiers: {name: same}}"));
     assert_eq!(only_error(&judged), Code::KEY_TAKEN);
     let both = entries(
         "- {model: authentik_stages_dummy.dummystage, identifiers: {name: x}}\n\

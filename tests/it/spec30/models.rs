@@ -177,7 +177,9 @@ fn s30_29_a_user_with_a_password() {
 #[test]
 fn s30_30_a_user_without_a_password() {
     let user = |password: &str| {
-        entries(&format!("- {{model: authentik_core.user, identifiers: {{username: jo}}, attrs: {{name: Jo{password}}}}}"))
+        entries(&format!(
+            "- {{model: authentik_core.user, identifiers: {{username: jo}}, attrs: {{name: Jo{password}}}}}"
+        ))
     };
     let mut lab = Lab::new();
     for nothing in ["", ", password: null", ", password: ''"] {
@@ -252,7 +254,9 @@ fn s30_48_every_stock_file_of_two_releases_applies() {
     let Some(data) = reference_data() else { return };
     for release in ["authentik-2023.3.1", "authentik-2024.6.4"] {
         let folder = data.join(release).join("blueprints");
-        apply_alone_and_in_any_order(&[yaml_files(&folder.join("default")), yaml_files(&folder.join("system"))].concat());
+        apply_alone_and_in_any_order(
+            &[yaml_files(&folder.join("default")), yaml_files(&folder.join("system"))].concat(),
+        );
     }
 }
 
@@ -392,8 +396,11 @@ fn s30_60_permissions() {
     );
     let mut lab = Lab::new();
     lab.settle(&text);
-    let (flow, user, role) =
-        (lab.one(FLOW, "slug", "f").id, lab.one(USER, "username", "u").id, lab.one("authentik_rbac.role", "name", "r").id);
+    let (flow, user, role) = (
+        lab.one(FLOW, "slug", "f").id,
+        lab.one(USER, "username", "u").id,
+        lab.one("authentik_rbac.role", "name", "r").id,
+    );
     let mut grants: Vec<_> = lab
         .all(GRANT)
         .iter()
@@ -492,7 +499,9 @@ fn s30_80_a_source_needs_no_network() {
 #[test]
 fn s30_81_no_report_shows_a_secret() {
     let user = |attrs: &str| {
-        entries(&format!("- {{model: authentik_core.user, identifiers: {{username: jo}}, attrs: {{name: Jo, {attrs}}}}}"))
+        entries(&format!(
+            "- {{model: authentik_core.user, identifiers: {{username: jo}}, attrs: {{name: Jo, {attrs}}}}}"
+        ))
     };
     for text in [
         user("password: hunter2, nothing: 1"),
@@ -521,7 +530,8 @@ fn s30_81_no_report_shows_a_secret() {
 fn s30_81_no_plan_shows_a_secret() {
     let mut lab = Lab::new();
     lab.inputs.environment =
-        Environment::new([("S30_SECRET".to_owned(), "hunter2".to_owned())].into(), Default::default(), &[]).expect("globs");
+        Environment::new([("S30_SECRET".to_owned(), "hunter2".to_owned())].into(), Default::default(), &[])
+            .expect("globs");
     let judged = lab.settle(&entries(
         r#"
   - model: authentik_core.user
@@ -581,7 +591,9 @@ fn more_checks_see_the_whole_object() {
 /// Fields that nobody can write are ignored with a warning, also the read-only ones that exports carry.
 #[test]
 fn more_read_only_fields_are_ignored() {
-    let judged = Lab::new().settle(&entries("- {model: authentik_core.group, identifiers: {name: g}, attrs: {num_pk: 5, parent_name: x}}"));
+    let judged = Lab::new().settle(&entries(
+        "- {model: authentik_core.group, identifiers: {name: g}, attrs: {num_pk: 5, parent_name: x}}",
+    ));
     assert_eq!(judged.codes(), [Code::READ_ONLY_FIELD; 2]);
     assert!(judged.found.iter().all(|finding| finding.severity == Severity::Warning));
 }

@@ -52,7 +52,8 @@ fn s30_32_false_conditions() {
 /// A skipped entry is not looked into further, but its kind must exist.
 #[test]
 fn s30_32_skipped_entries_need_a_kind_and_nothing_else() {
-    let skipped = |model: &str| entries(&format!("- {{model: {model}, conditions: [no], identifiers: {{nothing: !KeyOf x}}}}"));
+    let skipped =
+        |model: &str| entries(&format!("- {{model: {model}, conditions: [no], identifiers: {{nothing: !KeyOf x}}}}"));
     assert!(Lab::new().judge(&skipped(GROUP)).found.is_empty());
     assert_eq!(refusal(&skipped("authentik_core.gruop")).0, Code::UNKNOWN_KIND);
 }

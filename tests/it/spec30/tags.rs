@@ -258,7 +258,10 @@ fn s30_17_enumerate_mappings_and_sequences() {
             r#"!Enumerate [!Context mapping, MAP, [!Format ["%s", !Index 0], !Format ["prefix-%s", !Value 0]]]"#,
             json!({"key1": "prefix-value", "key2": "prefix-2"}),
         ),
-        (r#"!Enumerate [!Context mapping, SEQ, !Format ["%s-%s", !Index 0, !Value 0]]"#, json!(["key1-value", "key2-2"])),
+        (
+            r#"!Enumerate [!Context mapping, SEQ, !Format ["%s-%s", !Index 0, !Value 0]]"#,
+            json!(["key1-value", "key2-2"]),
+        ),
         (
             r#"!Enumerate [!Context sequence, SEQ, !Format ["prefixed-items-%d-%s", !Index 0, !Value 0]]"#,
             json!(["prefixed-items-0-foo", "prefixed-items-1-bar"]),
@@ -328,7 +331,11 @@ fn s30_18_enumerate_three_levels_deep() {
 fn s30_18_depths_in_what_is_enumerated() {
     let around = |inner: &str| format!("!Enumerate [!Context tables, SEQ, !Enumerate [{inner}, SEQ, !Value 0]]");
     assert_eq!(value(LISTS, &around("!Value 1")), json!([["a", "b"], ["c"]]));
-    assert_eq!(value(LISTS, &around("!AtIndex [[!Value 1], 0]")), json!([["a", "b"], ["c"]]), "also inside of other tags");
+    assert_eq!(
+        value(LISTS, &around("!AtIndex [[!Value 1], 0]")),
+        json!([["a", "b"], ["c"]]),
+        "also inside of other tags"
+    );
     let judged = Lab::new().refused(&carrier(LISTS, &around("!Value 0")));
     assert_eq!(only_error(&judged), Code::ENUMERATE_SCOPE);
     assert!(judged.words(Code::ENUMERATE_SCOPE).contains("the one around it is 1"), "{}", judged.report());
@@ -337,7 +344,10 @@ fn s30_18_depths_in_what_is_enumerated() {
 /// A context value may be a tag that looks at the context again.
 #[test]
 fn s30_19_context_values_are_tags() {
-    assert_eq!(value("{one: !Context two, two: !Format [\"%s!\", !Context three], three: end}", "!Context one"), json!("end!"));
+    assert_eq!(
+        value("{one: !Context two, two: !Format [\"%s!\", !Context three], three: end}", "!Context one"),
+        json!("end!")
+    );
     assert_eq!(
         value("{one: {deep: [!Context two]}, two: end}", "!Context one"),
         json!({"deep": ["end"]}),
@@ -564,7 +574,10 @@ fn s30_69_enumerate_as_an_argument() {
     assert_eq!(value("{}", &format!("!Format [\"%s\", {inner}]")), json!("['a0', 'b1']"));
     assert_eq!(value("{}", &format!("!Condition [AND, {inner}]")), json!(true));
     assert_eq!(value("{}", &format!("!If [{inner}, yes, no]")), json!(true));
-    assert_eq!(value("{}", &format!("!Enumerate [{inner}, SEQ, !Format [\"<%s>\", !Value 0]]")), json!(["<a0>", "<b1>"]));
+    assert_eq!(
+        value("{}", &format!("!Enumerate [{inner}, SEQ, !Format [\"<%s>\", !Value 0]]")),
+        json!(["<a0>", "<b1>"])
+    );
     assert_eq!(
         value("{}", "!Enumerate [[1, 2], SEQ, !Format [\"%s\", !Enumerate [[a], SEQ, [!Value 0, !Value 1]]]]"),
         json!(["[['a', 1]]", "[['a', 2]]"])
@@ -575,8 +588,7 @@ fn s30_69_enumerate_as_an_argument() {
 #[test]
 fn s30_85_env_with_a_default_in_scalar_form() {
     let mut lab = Lab::new();
-    lab.inputs.environment =
-        Environment::new(BTreeMap::new(), BTreeMap::new(), &["*".to_owned()]).expect("globs");
+    lab.inputs.environment = Environment::new(BTreeMap::new(), BTreeMap::new(), &["*".to_owned()]).expect("globs");
     let judged = lab.judge(&carrier("{}", "!Env S30_NAME, fallback"));
     assert_eq!(judged.codes(), [Code::ENV_INLINE_DEFAULT], "{}", judged.report());
     let fix = judged.found[0].fix.as_ref().expect("a fix");
@@ -586,9 +598,13 @@ fn s30_85_env_with_a_default_in_scalar_form() {
 /// Too few and too many arguments, a conversion that does not fit, and a lone sign.
 #[test]
 fn more_format_mistakes() {
-    for node in
-        [r#"!Format ["%s %s", a]"#, r#"!Format ["%s", a, b]"#, r#"!Format ["%d", a]"#, r#"!Format ["100%"]"#, r#"!Format ["%q", a]"#]
-    {
+    for node in [
+        r#"!Format ["%s %s", a]"#,
+        r#"!Format ["%s", a, b]"#,
+        r#"!Format ["%d", a]"#,
+        r#"!Format ["100%"]"#,
+        r#"!Format ["%q", a]"#,
+    ] {
         assert_eq!(value_refused("{}", node), Code::FORMAT_MISMATCH, "{node}");
     }
     assert_eq!(value("{}", r#"!Format ["%s %s %s %d%%", null, true, 1.5, 7]"#), json!("None True 1.5 7%"));
