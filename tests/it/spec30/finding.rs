@@ -228,3 +228,34 @@ fn more_offline_judges_what_it_can() {
     let wrong = lab.refused(&fine.replace("order: 0", "order: first"));
     assert_eq!(only_error(&wrong), Code::FIELD_VALUE);
 }
+
+/// A membership counts for `!Find` at whichever side it is stated, and the stored one only where nobody states another.
+#[test]
+fn more_find_sees_memberships_of_either_side() {
+    let mut lab = Lab::new();
+    lab.settle(WORLD);
+    let users = "- {model: authentik_core.group, id: new, identifiers: {name: new}, \
+                 attrs: {users: [!Find [authentik_core.user, [username, jo]]]}}\n";
+    let by_group = carrier("!Find [authentik_core.user, [groups__name, new]]");
+    let mut after = lab.clone();
+    after.settle(&entries(&format!("{by_group}{users}")));
+    assert_eq!(found(&after), json!(lab.one("authentik_core.user", "username", "jo").number));
+    let emptied = "- {model: authentik_core.group, identifiers: {name: sub}, attrs: {users: []}}\n";
+    for find in ["[authentik_core.user, [groups__name, sub]]", "[authentik_core.group, [users__username, jo]]"] {
+        let mut after = lab.clone();
+        after.settle(&entries(&format!("{}{emptied}", carrier(&format!("!Find {find}")))));
+        assert_eq!(found(&after), json!(null), "{find}");
+    }
+}
+
+/// A stored object is found by what an entry makes of another one that it refers to.
+#[test]
+fn more_find_through_a_changed_relation() {
+    let mut lab = Lab::new();
+    lab.settle(WORLD);
+    let top = lab.one(GROUP, "name", "top").id;
+    let renamed = format!("- {{model: authentik_core.group, identifiers: {{pk: {top}}}, attrs: {{name: renamed}}}}\n");
+    let text = entries(&format!("{}{renamed}", carrier("!Find [authentik_core.group, [parent__name, renamed]]")));
+    lab.settle(&text);
+    assert_eq!(found(&lab), json!(lab.one(GROUP, "name", "sub").id.to_string()));
+}

@@ -11,16 +11,18 @@
 //! | 2–4, 6, 65–67, 71, 84 | `identity` |
 //! | 1, 24, 36, 37, 39, 41, 59, 72, 73, 77, 86, 87 | `documents` |
 //! | 5, 7, 8, 22, 23, 25–30, 48–51, 54, 60, 75, 78, 80, 81, 83 | `models` |
+//! | beyond the list | `conflicts`, `finding`, `order`, and some in the others |
 //!
-//! Ideas about parts that do not exist yet have no test here:
+//! What of an idea needs a part that does not exist yet has no test here:
 //!
 //! | ideas | what they show | come with |
 //! |---|---|---|
 //! | 21 | the list of available files, with the SHA-512 of each | REST API |
-//! | 22–24 | creating blueprint instances; what the engine refuses of them is tested here | REST API |
-//! | 38–40 | discovery creates, re-applies and skips instances; duplicate keys (39) are tested here | GitOps reconciler |
+//! | 22–24 | the answers to creating instances; what the engine makes of such instances and contents is tested here | REST API |
+//! | 38, 40 | discovery creates instances, stores hash and metadata, and leaves disabled ones alone | GitOps reconciler |
+//! | 39 | a rewritten file is applied again; that the last of two equal keys wins is tested here | GitOps reconciler |
 //! | 42–47 | manifests, ports, authorisation and layers of an OCI registry | GitOps reconciler |
-//! | 50–54 | the application wizard; what its documents come to is tested here | REST API |
+//! | 50–52, 54 | the answers of the application wizard; what its documents come to is tested here | REST API |
 //! | 53 | a caller without the right to add is refused | REST API |
 //! | 73 | the stored status becomes "error"; that nothing changes is tested here | GitOps reconciler |
 //! | 74 | `{enabled: false}` alone is a valid change of an instance | REST API |

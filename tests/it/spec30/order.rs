@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use gatewright::base::diagnostic::Code;
 
-use super::{GROUP, only_error};
+use super::GROUP;
 use crate::support::lab::{Lab, entries};
 
 const LENGTH: usize = 1000;
@@ -175,4 +175,27 @@ fn more_the_order_of_documents_has_no_meaning() {
         random.shuffle(&mut documents);
         assert_eq!(shape(&documents), expected);
     }
+}
+
+/// Entries that identify each other in a circle are refused, however long the circle is.
+#[test]
+fn more_circles_of_any_length_are_refused() {
+    for length in [1, 2, 63, 64, 65, 200] {
+        let circle: String = (0..length)
+            .map(|at| {
+                let next = (at + 1) % length;
+                format!(
+                    "- {{model: authentik_core.group, id: g{at}, identifiers: {{name: g{at}, parent: !KeyOf g{next}}}}}\n"
+                )
+            })
+            .collect();
+        let errors = Lab::new().refused(&entries(&circle)).errors();
+        let expected = [Code::KEY_OF_CYCLE, Code::DEPTH];
+        assert!(errors.iter().all(|code| expected.contains(code)), "{length}: {errors:?}");
+    }
+    let pk = "c2bd2b5c-0b6f-4d53-a5ad-2a2a3a6d3f10";
+    let own = entries(&format!(
+        "- {{model: authentik_core.group, identifiers: {{pk: {pk}, parent: {pk}}}, attrs: {{name: a}}}}"
+    ));
+    assert_eq!(Lab::new().refused(&own).errors(), [Code::KEY_OF_CYCLE], "an entry that is its own parent");
 }

@@ -14,7 +14,7 @@ use gatewright::{
         load::Loaded,
         plan::Plan,
     },
-    model::{Model, Need, Object, Registry, Residency, SecretState, object, symbol},
+    model::{Model, Need, Object, Registry, Residency, SecretState, symbol},
     registry::registry,
     store::{Key, changeset::SecretWrite},
 };
@@ -197,8 +197,8 @@ impl Lab {
             assert!(rounds < 100, "the run asks for ever: {needs:?}");
             let mut model = run.model().clone();
             for need in needs {
-                for object in self.model.objects().filter(|object| answers(&need, object)) {
-                    model.put(object.clone());
+                for object in self.answer(&need) {
+                    model.put(object);
                 }
                 model.answer(need);
             }
@@ -218,6 +218,25 @@ impl Lab {
         };
         assert_eq!(shape(&outcome.plan), shape(plan), "the plan differs when objects are loaded on demand");
         assert_eq!(outcome.plan.unchanged, plan.unchanged);
+    }
+
+    /// The objects that a need asks about.
+    fn answer(&self, need: &Need) -> Vec<Arc<Object>> {
+        let complete = "the model is complete";
+        match need {
+            Need::Id(id) => self.model.known(*id).cloned().into_iter().collect(),
+            Need::Number(scope, number) => {
+                self.model.by_number(scope, *number).expect(complete).cloned().into_iter().collect()
+            }
+            Need::Key(scope, key, value) => {
+                self.model.by_key(scope, key, value).expect(complete).cloned().into_iter().collect()
+            }
+            Need::Referrers(field, target) => {
+                let incoming = self.model.known_incoming(*target).filter(|(found, _)| found == field);
+                incoming.filter_map(|(_, source)| self.model.known(source).cloned()).collect()
+            }
+            Need::Kind(kind) => self.model.known_of_kind(*kind).cloned().collect(),
+        }
     }
 
     /// Plans one document and moves on to the planned state.
@@ -348,20 +367,4 @@ pub fn carrier(context: &str, value: &str) -> String {
         "version: 1\ncontext: {context}\nentries:\n- model: authentik_core.group\n  identifiers: {{name: carrier}}\n  \
          attrs:\n    attributes:\n      value: {value}\n"
     )
-}
-
-/// Whether an object is what a need asks about.
-fn answers(need: &Need, found: &Object) -> bool {
-    let info = REGISTRY.get(found.kind);
-    match need {
-        Need::Id(id) => found.id == *id,
-        Need::Number(scope, number) => found.number == Some(*number) && info.number_scope() == *scope,
-        Need::Key(scope, name, value) => info.keys.iter().any(|key| {
-            object::key_scope(info, key) == *scope
-                && object::key_name(key) == *name
-                && found.key_value(key).as_ref() == Some(value)
-        }),
-        Need::Referrers(field, target) => found.targets(field).contains(target),
-        Need::Kind(kind) => found.kind == *kind,
-    }
 }
