@@ -162,8 +162,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
         let got = node.tag.as_ref().map_or_else(|| node.kind_name().to_owned(), |tag| format!("the tag {}", tag.name));
-        let mut finding = Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}"))
-            .at(node.span, format!("{got}"));
+        let mut finding =
+            Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}")).at(node.span, got);
         if let (None, Data::Scalar(scalar)) = (&node.tag, &node.data)
             && wanted == "text"
             && scalar.style == super::yaml::Style::Plain

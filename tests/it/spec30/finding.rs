@@ -168,7 +168,7 @@ entries:
     let mut lab = Lab::new();
     lab.settle(guarded);
     assert_eq!(lab.texts("authentik_brands.brand", "domain"), ["authentik-default"]);
-    lab.settle_all(&[("a.yaml", guarded)]);
+    lab.settle(guarded);
 }
 
 /// Two entries that are each there only if the other is not: document order decides, whatever else surrounds them.

@@ -580,9 +580,7 @@ fn s30_83_circles_into_an_empty_system() {
 fn more_checks_see_the_whole_object() {
     let mut lab = Lab::new();
     lab.settle(&entries(LOGIN));
-    let off = |field: &str| {
-        entries(&format!("{LOGIN}").as_str().replace("order: 0}}", &format!("order: 0}}, attrs: {{{field}: false}}}}")))
-    };
+    let off = |field: &str| entries(&LOGIN.replace("order: 0}}", &format!("order: 0}}, attrs: {{{field}: false}}}}")));
     lab.settle(&off("evaluate_on_plan"));
     let judged = lab.refused(&off("re_evaluate_policies"));
     assert_eq!(only_error(&judged), Code::CROSS_FIELD, "both would be off: {}", judged.report());
