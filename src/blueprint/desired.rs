@@ -167,6 +167,19 @@ impl<'r, 'a> Composer<'r, 'a> {
         let registry = self.registry.clone();
         let info = registry.get(identity.kind);
         let model_span = self.resolver.entry(number).1.model.span;
+        if let Some(other) = self.objects.get(&identity.id).filter(|desired| desired.kind != identity.kind) {
+            let there = self.resolver.entry(other.entries[0]).1.model.span;
+            let title = registry.get(other.kind).title;
+            self.found.push(
+                Diagnostic::new(
+                    Code::IDENTIFIERS_DIFFER,
+                    format!("one pk is given to a {title} and to a {}", info.title),
+                )
+                .at(model_span, "this one")
+                .at(there, "and this one"),
+            );
+            return;
+        }
         if identity.state == State::MustCreated && identity.object.is_some() {
             self.found.push(
                 Diagnostic::new(Code::ALREADY_EXISTS, format!("this {} exists already", info.title))
@@ -698,7 +711,9 @@ impl<'r, 'a> Composer<'r, 'a> {
             let first = desired.entries[0];
             let place = |number: usize| self.resolver.entry(number).1.model.span;
             if let Some(absent) = desired.absent {
-                if let Some(other) = desired.entries.iter().find(|number| !self.is_absent(**number)) {
+                if let Some(other) =
+                    desired.entries.iter().find(|number| self.state(**number, desired.id) != Some(State::Absent))
+                {
                     found.push(
                         Diagnostic::new(
                             Code::PRESENT_AND_ABSENT,
@@ -709,6 +724,19 @@ impl<'r, 'a> Composer<'r, 'a> {
                     );
                 }
                 continue;
+            }
+            let insists = |number: &&usize| self.state(**number, desired.id) == Some(State::MustCreated);
+            let mut insisting = desired.entries.iter().filter(insists);
+            if let (Some(one), Some(other)) = (insisting.next(), insisting.next()) {
+                found.push(
+                    Diagnostic::new(
+                        Code::ALREADY_EXISTS,
+                        format!("two entries must each create one and the same {}", info.title),
+                    )
+                    .at(place(*other), "must create it as well")
+                    .at(place(*one), "creates it")
+                    .help("use `state: present` in one of them, or other identifiers if two objects are meant"),
+                );
             }
             let creating = desired.object.is_none();
             if creating && !self.options.offline && !desired.uncertain {
@@ -753,10 +781,10 @@ impl<'r, 'a> Composer<'r, 'a> {
         self.found.append(&mut found);
     }
 
-    fn is_absent(&self, number: usize) -> bool {
-        self.resolver.resolved(number).is_some_and(|(identity, _)| {
-            identity.as_ref().as_ref().is_some_and(|identity| identity.state == State::Absent)
-        })
+    /// The state of an entry about an object. A grant is wanted by entries that are about another one.
+    fn state(&self, number: usize, object: Uuid) -> Option<State> {
+        let (identity, _) = self.resolver.resolved(number)?;
+        identity.as_ref().as_ref().filter(|identity| identity.id == object).map(|identity| identity.state)
     }
 
     fn missing(&self, info: &KindInfo, desired: &Desired, missing: &[&str]) -> Diagnostic {

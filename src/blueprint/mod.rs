@@ -10,6 +10,7 @@ pub mod format;
 pub mod inputs;
 pub mod load;
 pub mod lookup;
+pub mod meta;
 pub mod migrate;
 pub mod plan;
 pub mod planfile;

@@ -244,6 +244,7 @@ pub fn plan(
     builder.put_memberships();
     builder.delete();
     builder.check_unique();
+    builder.load_names();
     if !builder.needs.is_empty() {
         return Err(builder.needs);
     }
@@ -395,8 +396,15 @@ impl Builder<'_, '_> {
                     present.extend(self.referrers(far, there, desired.id));
                 }
                 self.memberships.insert((desired.id, reference.field), present.clone());
-                for gone in present.iter().filter(|member| !wanted.contains(member)) {
-                    self.set_member(*gone, there, desired.id, false, wish);
+                // Entries about members may have added some that are not stored.
+                let planned = self.overlay.known_incoming(desired.id).filter(|(field, _)| *field == there);
+                let gone: BTreeSet<Uuid> = planned
+                    .map(|(_, member)| member)
+                    .chain(present)
+                    .filter(|member| !wanted.contains(member))
+                    .collect();
+                for member in gone {
+                    self.set_member(member, there, desired.id, false, wish);
                 }
                 for member in wanted {
                     self.set_member(*member, there, desired.id, true, wish);
@@ -653,6 +661,28 @@ impl Builder<'_, '_> {
                 return;
             }
             next = self.object(id).and_then(|above| above.targets(field).first().copied());
+        }
+    }
+
+    /// Loads what changed objects refer to, because they are shown with the names of those.
+    fn load_names(&mut self) {
+        for id in self.order.clone() {
+            let (before, after) = (self.base.known(id).cloned(), self.overlay.known(id).cloned());
+            let unchanged = matches!((&before, &after), (Some(before), Some(after)) if Arc::ptr_eq(before, after));
+            if unchanged {
+                continue;
+            }
+            let mut queue: Vec<(Uuid, usize)> = Vec::new();
+            let objects = before.iter().chain(&after);
+            queue
+                .extend(objects.flat_map(|object| object.edges.values().flatten()).map(|target| (*target, NAME_DEPTH)));
+            while let Some((id, depth)) = queue.pop() {
+                let Some(object) = self.object(id) else { continue };
+                if depth > 0 {
+                    let single = object.edges.values().filter(|targets| targets.len() == 1).flatten();
+                    queue.extend(single.map(|target| (*target, depth - 1)));
+                }
+            }
         }
     }
 
@@ -916,9 +946,12 @@ pub fn fill_defaults(info: &KindInfo, object: &mut Object) {
     }
 }
 
+/// Names inside of names: a binding of a binding of a flow has three.
+const NAME_DEPTH: usize = 3;
+
 /// What people call an object: the value of its natural identifier, with the names of objects in it.
 pub fn label(model: &Model, object: &Object) -> String {
-    label_to(model, object, 3)
+    label_to(model, object, NAME_DEPTH)
 }
 
 fn label_to(model: &Model, object: &Object, depth: usize) -> String {

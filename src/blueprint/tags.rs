@@ -26,8 +26,10 @@ pub enum Fault {
     Reported,
     /// The model does not hold something that decides the value; load it and evaluate again.
     Need(Need),
-    /// The value depends on whether this entry exists, which is being decided further up.
-    Blocked(usize),
+    /// The value depends on a piece of work that is being done further up.
+    Blocked(u64),
+    /// The chain of entries that force each other is long; its far end is to be decided first.
+    Deferred,
 }
 
 impl From<Need> for Fault {
@@ -90,7 +92,8 @@ pub struct Evaluator<'a, W: World> {
     document: &'a Document,
     engine: &'a IndexMap<MapKey, Val>,
     folder: Option<&'a Path>,
-    scopes: Vec<(Val, Val)>,
+    /// Index and value of each enclosing `!Enumerate`, outermost first; nothing for one whose iterable is being resolved.
+    scopes: Vec<Option<(Val, Val)>>,
     depth: usize,
     rounds: usize,
 }
@@ -472,17 +475,11 @@ impl<'a, W: World> Evaluator<'a, W> {
                 );
             }
         };
-        if let Some(Tag { name, .. }) = &over.tag
-            && matches!(name.as_str(), "!Value" | "!Index")
-            && self.scopes.is_empty()
-        {
-            return self.fail(
-                Code::ENUMERATE_SCOPE,
-                format!("{name} as what is enumerated belongs to an enclosing !Enumerate, and there is none"),
-                over.span,
-            );
-        }
-        let over_value = self.eval(over)?;
+        // The iterable counts as inside: depth 0 there would be the tag itself, 1 is the enclosing one.
+        self.scopes.push(None);
+        let over_value = self.eval(over);
+        self.scopes.pop();
+        let over_value = over_value?;
         let secret = matches!(over_value, Val::Secret(_));
         let rounds: Vec<(Val, Val)> = match over_value.peel() {
             Val::List(items) => {
@@ -507,7 +504,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             if self.rounds > MAX_ROUNDS {
                 return self.fail(Code::YAML_BUDGET, "this !Enumerate goes through too many rounds", node.span);
             }
-            self.scopes.push((index, value.secret_if(secret)));
+            self.scopes.push(Some((index, value.secret_if(secret))));
             let result = self.eval(body);
             self.scopes.pop();
             let result = result?;
@@ -543,8 +540,16 @@ impl<'a, W: World> Evaluator<'a, W> {
             Some(depth) => depth,
             None => return self.wrong_form(node, "!Value 0` or `!Index 0"),
         };
-        match self.scopes.len().checked_sub(depth + 1).and_then(|at| self.scopes.get(at)) {
-            Some(scope) => Ok(pick(scope)),
+        let scope = depth.checked_add(1).and_then(|back| self.scopes.len().checked_sub(back));
+        match scope.and_then(|at| self.scopes.get(at)) {
+            Some(Some(scope)) => Ok(pick(scope)),
+            Some(None) => {
+                let mut message = format!("the number {depth} means the !Enumerate whose iterable this is");
+                if self.scopes.iter().any(Option::is_some) {
+                    message.push_str(&format!("; the one around it is {}", depth + 1));
+                }
+                self.fail(Code::ENUMERATE_SCOPE, message, node.span)
+            }
             None => {
                 let message = match self.scopes.len() {
                     0 => "there is no enclosing !Enumerate here".to_owned(),

@@ -6,5 +6,6 @@ mod floors;
 mod kinds;
 mod rules;
 mod schemas;
+mod spec30;
 mod store;
 mod support;
