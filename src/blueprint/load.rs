@@ -13,7 +13,7 @@ use std::{
 use super::{
     document::Document,
     meta, planfile, secrecy,
-    yaml::{self, Data, Node},
+    yaml::{self, Node},
 };
 use crate::{
     base::diagnostic::{Code, Diagnostic, FileId, Sources, Span},

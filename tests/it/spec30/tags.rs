@@ -590,7 +590,7 @@ fn s30_85_env_with_a_default_in_scalar_form() {
     let mut lab = Lab::new();
     lab.inputs.environment = Environment::new(BTreeMap::new(), BTreeMap::new(), &["*".to_owned()]).expect("globs");
     let judged = lab.judge(&carrier("{}", "!Env S30_NAME, fallback"));
-    assert_eq!(judged.codes(), [Code::ENV_INLINE_DEFAULT], "{}", judged.report());
+    assert_eq!(judged.codes(), [Code::ENV_INLINE_DEFAULT, Code::ENV_MISSING], "{}", judged.report());
     let fix = judged.found[0].fix.as_ref().expect("a fix");
     assert_eq!(fix.edits[0].replacement, "!Env [S30_NAME, fallback]");
 }

@@ -260,6 +260,9 @@ impl Lab {
 
     /// Moves on to the state that a plan leaves behind, as a store would: numbers given out, secrets digested.
     pub fn commit(&mut self, plan: &Plan) {
+        if plan.is_empty() {
+            return;
+        }
         let planned = plan.applied_to(&self.model);
         let mut next = 1 + planned.objects().filter_map(|object| object.number).max().unwrap_or(0);
         let mut model = planned.clone();
