@@ -235,8 +235,8 @@ impl Loaded {
                 let hide = *verdicts.entry(&pair.key).or_insert_with(|| {
                     fields.contains(&*pair.key)
                         || looks_secret(&pair.key)
-                        || nearest(&pair.key, fields.iter().copied()).is_some()
-                            && !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
+                        || !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
+                            && nearest(&pair.key, fields.iter().copied()).is_some()
                 });
                 if hide && matches!(pair.value.data, Data::Scalar(_)) {
                     spans.push(pair.value.span);

@@ -468,7 +468,10 @@ impl<'a> Resolver<'a> {
         for condition in &entry.conditions {
             match self.evaluate(number, condition)?.truth() {
                 Some(true) => {}
-                Some(false) => return Ok(None),
+                Some(false) => {
+                    self.glance(number, kind);
+                    return Ok(None);
+                }
                 None => uncertain = true,
             }
         }
@@ -521,6 +524,89 @@ impl<'a> Resolver<'a> {
             None => self.derive_id(number, info, &identifiers, uncertain),
         };
         Ok(Some(Identity { kind, id, object, state, identifiers, uncertain }))
+    }
+
+    /// Judges the names in an entry that is skipped by its conditions, without resolving anything: its state, its
+    /// identifiers, ids behind !KeyOf, and the kinds and fields of !Find.
+    fn glance(&mut self, number: usize, kind: KindIndex) {
+        let registry = self.registry.clone();
+        let entry = self.entry(number).1;
+        for pair in &entry.identifiers {
+            let path = (!lookup::KEY_NAMES.contains(&&*pair.key))
+                .then(|| lookup::parse(&registry, &[kind], &pair.key))
+                .transpose();
+            if let Err((part, meant)) = path {
+                self.unknown_identifier(registry.get(kind), pair, &part, meant);
+            }
+        }
+        for pair in entry.identifiers.iter().chain(&entry.attrs) {
+            self.glance_at(number, &pair.value);
+        }
+        if let Some(state) = entry.state.as_ref().filter(|state| state.tag.is_none()) {
+            let _ = self.state(number, state);
+        }
+    }
+
+    fn glance_at(&mut self, number: usize, node: &Node) {
+        match (node.tag.as_ref().map(|tag| tag.name.as_str()), &node.data) {
+            (Some("!KeyOf"), Data::Scalar(id)) => {
+                let document = self.entries[number].document;
+                if !self.ids[document].contains_key(&id.text) {
+                    let finding = self.unknown_id(document, &id.text, node.span);
+                    self.found.push(finding);
+                }
+            }
+            (Some("!Find" | "!FindObject"), Data::Sequence(items)) => {
+                let registry = self.registry.clone();
+                let Some((model, conditions)) = items.split_first() else { return };
+                let Some(Val::Text(name)) = Val::literal(model) else { return };
+                let kinds = registry.targets(&name);
+                if kinds.is_empty() {
+                    self.found.push(unknown_kind(&registry, &name, model.span, false));
+                    return;
+                }
+                for condition in conditions {
+                    let Data::Sequence(pair) = &condition.data else { continue };
+                    if let Some(field) = pair.first()
+                        && let Some(Val::Text(path)) = Val::literal(field)
+                        && let Err((part, meant)) = lookup::parse(&registry, &kinds, &path)
+                    {
+                        self.found.push(unknown_condition(&name, &path, &part, meant, field.span));
+                    }
+                    for value in pair {
+                        self.glance_at(number, value);
+                    }
+                }
+            }
+            (_, Data::Scalar(_)) => {}
+            (_, Data::Sequence(items)) => {
+                for item in items {
+                    self.glance_at(number, item);
+                }
+            }
+            (_, Data::Mapping(pairs)) => {
+                for (_, value) in pairs {
+                    self.glance_at(number, value);
+                }
+            }
+        }
+    }
+
+    /// The finding about an id that no entry of the document has.
+    fn unknown_id(&self, document: usize, id: &str, span: Span) -> Diagnostic {
+        let known: Vec<(Arc<str>, Span)> =
+            self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
+        let finding = Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`"))
+            .at(span, "unknown id");
+        let Some(meant) = crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) else {
+            return finding
+                .help("give the entry an `id`, or use !Find for an object of another document or of the database");
+        };
+        let finding = finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), span, meant);
+        match known.iter().find(|(id, _)| &**id == meant) {
+            Some((_, there)) => finding.at(*there, "a similar id is given here"),
+            None => finding,
+        }
     }
 
     fn unknown_identifier(&mut self, info: &KindInfo, pair: &Pair, part: &str, meant: Option<String>) {
@@ -1104,28 +1190,7 @@ impl World for Resolver<'_> {
         };
         let document = self.entries[number].document;
         let Some(target) = self.ids[document].get(id).copied() else {
-            let known: Vec<(Arc<str>, Span)> =
-                self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
-            let mut finding =
-                Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`"))
-                    .at(span, "unknown id");
-            match crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) {
-                Some(meant) => {
-                    finding = finding.help(format!("did you mean `{meant}`?")).fix(
-                        format!("use `{meant}`"),
-                        span,
-                        format!("!KeyOf {meant}"),
-                    );
-                    if let Some((_, there)) = known.iter().find(|(id, _)| &**id == meant) {
-                        finding = finding.at(*there, "a similar id is given here");
-                    }
-                }
-                None => {
-                    finding = finding.help(
-                        "give the entry an `id`, or use !Find for an object of another document or of the database",
-                    );
-                }
-            }
+            let finding = self.unknown_id(document, id, span);
             return self.fail(finding);
         };
         let there = |this: &Self| {
@@ -1188,15 +1253,7 @@ impl World for Resolver<'_> {
                     conditions.push((path, condition.value.clone()));
                 }
                 Err((part, meant)) => {
-                    let mut finding =
-                        Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {}", query.model))
-                            .at(condition.span, "");
-                    if let Some(meant) = meant {
-                        finding = finding.help(format!("did you mean `{meant}`?"));
-                        if part == condition.field {
-                            finding = finding.fix(format!("use `{meant}`"), condition.span, meant);
-                        }
-                    }
+                    let finding = unknown_condition(&query.model, &condition.field, &part, meant, condition.span);
                     return self.fail(finding);
                 }
             }
@@ -1229,6 +1286,18 @@ impl World for Resolver<'_> {
     fn report(&mut self, finding: Diagnostic) {
         self.found.push(finding);
     }
+}
+
+/// The finding about a part of a condition's path that no kind knows.
+fn unknown_condition(model: &str, path: &str, part: &str, meant: Option<String>, span: Span) -> Diagnostic {
+    let mut finding = Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {model}")).at(span, "");
+    if let Some(meant) = meant {
+        finding = finding.help(format!("did you mean `{meant}`?"));
+        if part == path {
+            finding = finding.fix(format!("use `{meant}`"), span, meant);
+        }
+    }
+    finding
 }
 
 /// The finding about a kind name that nobody knows.

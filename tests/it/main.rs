@@ -3,5 +3,6 @@
 mod engine;
 mod floors;
 mod kinds;
+mod mutations;
 mod store;
 mod support;
