@@ -405,6 +405,14 @@ impl<'r, 'a> Composer<'r, 'a> {
             };
             return Some(Wanted::Secret(text));
         }
+        if !value.is_finite() {
+            self.found.push(
+                Diagnostic::new(Code::FIELD_VALUE, "infinity and not-a-number cannot be stored")
+                    .at(attr.node.span, "")
+                    .help("put the value in quotes if it is meant as text"),
+            );
+            return None;
+        }
         let coerced = self.coerce(field, attr, &value);
         if value.is_unknown() {
             return None;

@@ -20,7 +20,7 @@ use super::{
     document::{Document, Entry, Pair},
     inputs::Inputs,
     lookup::{self, Lookup, Path, Step},
-    tags::{Evaluator, Fault, Query, World},
+    tags::{self, ContextIndex, Evaluator, Fault, Meter, Query, World},
     value::{MapKey, ObjectRef, Val},
     yaml::{Data, Node},
 };
@@ -142,7 +142,9 @@ pub struct Resolver<'a> {
     options: Options,
     model: Model,
     namespace: Uuid,
-    engine_context: IndexMap<MapKey, Val>,
+    engine_context: Rc<IndexMap<MapKey, Val>>,
+    contexts: Rc<[ContextIndex]>,
+    meter: Meter,
     entries: Vec<EntryState>,
     ids: Vec<HashMap<Arc<str>, usize>>,
     by_kind: HashMap<KindIndex, Vec<usize>>,
@@ -151,7 +153,10 @@ pub struct Resolver<'a> {
     declared_keys: HashMap<String, Uuid>,
     stack: Vec<Token>,
     needs: BTreeSet<Need>,
+    /// Findings of the work at hand.
     found: Vec<Diagnostic>,
+    /// Findings of work that is done, whatever becomes of the work that asked for it.
+    settled: Vec<Diagnostic>,
 }
 
 /// What is being worked on: an entry's identity or its body.
@@ -231,7 +236,9 @@ impl<'a> Resolver<'a> {
             options,
             model,
             namespace,
-            engine_context,
+            engine_context: Rc::new(engine_context),
+            contexts: documents.iter().map(tags::index_context).collect(),
+            meter: Meter::default(),
             entries,
             ids,
             by_kind,
@@ -241,6 +248,7 @@ impl<'a> Resolver<'a> {
             stack: Vec::new(),
             needs: BTreeSet::new(),
             found: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -301,7 +309,8 @@ impl<'a> Resolver<'a> {
 
     /// Findings so far.
     pub fn findings(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.found)
+        self.settled.append(&mut self.found);
+        std::mem::take(&mut self.settled)
     }
 
     /// Namespace of derived ids: differs between databases and between revisions of one.
@@ -310,14 +319,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn evaluate(&mut self, number: usize, node: &Node) -> Result<Val> {
-        let state = &self.entries[number];
+        let at = self.entries[number].document;
         let (documents, folders, inputs) = (self.documents, self.folders, self.inputs);
-        let folder = folders.get(state.document).and_then(|folder| folder.as_deref());
-        let document = &documents[state.document];
-        let engine = std::mem::take(&mut self.engine_context);
-        let result = Evaluator::new(self, inputs, document, &engine, folder).eval(node);
-        self.engine_context = engine;
-        result
+        let folder = folders.get(at).and_then(|folder| folder.as_deref());
+        let document = &documents[at];
+        let (engine, contexts) = (self.engine_context.clone(), self.contexts.clone());
+        let names = &contexts[at];
+        Evaluator::new(self, inputs, document, names, &engine, folder).whole(node)
     }
 
     fn fail<T>(&mut self, finding: Diagnostic) -> Result<T> {
@@ -330,25 +338,27 @@ impl<'a> Resolver<'a> {
         if self.stack.len() >= MAX_CHAIN {
             let (Token::Identity(number) | Token::Body(number)) = token;
             let span = self.entry(number).1.span;
-            return self.fail(
+            self.settled.push(
                 Diagnostic::new(
                     Code::DEPTH,
                     "the chain of entries that depend on each other ends here: it is too long",
                 )
                 .at(span, ""),
             );
+            return Err(Fault::Reported);
         }
-        let mark = self.found.len();
+        let outer = std::mem::take(&mut self.found);
         self.stack.push(token);
         let result = work(self);
         self.stack.pop();
+        let mut own = std::mem::replace(&mut self.found, outer);
         match &result {
             Err(Fault::Need(need)) => {
                 self.needs.insert(need.clone());
-                self.found.truncate(mark);
             }
-            Err(Fault::Blocked(_)) => self.found.truncate(mark),
-            _ => {}
+            Err(Fault::Blocked(_)) => {}
+            // Done for good: these findings stay also when the work that asked for this one has to be done again.
+            _ => self.settled.append(&mut own),
         }
         result
     }
@@ -1040,7 +1050,12 @@ impl<'a> Resolver<'a> {
     }
 
     /// Objects that match a query in the state that the plan leaves behind.
-    fn matching(&mut self, kinds: &[KindIndex], conditions: &[(Path, Val)]) -> Result<(Vec<ObjectRef>, bool)> {
+    fn matching(
+        &mut self,
+        kinds: &[KindIndex],
+        conditions: &[(Path, Val)],
+        span: Span,
+    ) -> Result<(Vec<ObjectRef>, bool)> {
         let mut found: Vec<ObjectRef> = Vec::new();
         let mut undecided = false;
         let simple = conditions
@@ -1052,6 +1067,7 @@ impl<'a> Resolver<'a> {
                 None => self.by_kind.get(kind).cloned().unwrap_or_default(),
             };
             for number in numbers {
+                self.compare(1, span)?;
                 let identity = match self.identity(number) {
                     Ok(identity) => identity,
                     Err(Fault::Blocked(by)) if Some(by) == self.current() => continue,
@@ -1079,7 +1095,7 @@ impl<'a> Resolver<'a> {
                     Err(other) => return Err(other),
                 }
             }
-            for object in self.stored_candidates(*kind, conditions)? {
+            for object in self.stored_candidates(*kind, conditions, span)? {
                 if found.iter().any(|known| known.id == object.id) {
                     continue;
                 }
@@ -1102,6 +1118,17 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok((found, undecided))
+    }
+
+    fn compare(&mut self, count: usize, span: Span) -> Result<()> {
+        if self.meter.compare(count) {
+            return Ok(());
+        }
+        self.fail(
+            Diagnostic::new(Code::YAML_BUDGET, "the look-ups of this run compare too many objects")
+                .at(span, "the limit is passed here")
+                .help("look objects up by their natural keys, such as slug or name, where there are many"),
+        )
     }
 
     /// Identifies all entries of a kind as far as that is possible now.
@@ -1141,7 +1168,12 @@ impl<'a> Resolver<'a> {
     }
 
     /// Stored objects of a kind that meet the conditions as they are stored.
-    fn stored_candidates(&mut self, kind: KindIndex, conditions: &[(Path, Val)]) -> Result<Vec<Arc<Object>>> {
+    fn stored_candidates(
+        &mut self,
+        kind: KindIndex,
+        conditions: &[(Path, Val)],
+        span: Span,
+    ) -> Result<Vec<Arc<Object>>> {
         let registry = self.registry.clone();
         let info = registry.get(kind);
         let by_key = info.keys.iter().find_map(|key| {
@@ -1159,6 +1191,7 @@ impl<'a> Resolver<'a> {
                 None => self.model.of_kind(kind)?.cloned().collect(),
             },
         };
+        self.compare(all.len(), span)?;
         let mut found = Vec::new();
         for object in all {
             if object.kind == kind && self.all_match(&object, conditions)? {
@@ -1258,7 +1291,7 @@ impl World for Resolver<'_> {
                 }
             }
         }
-        let (mut found, undecided) = self.matching(&kinds, &conditions)?;
+        let (mut found, undecided) = self.matching(&kinds, &conditions, span)?;
         if found.len() > 1 {
             let mut named: Vec<(String, ObjectRef)> = Vec::with_capacity(found.len());
             for object in found {
@@ -1285,6 +1318,10 @@ impl World for Resolver<'_> {
 
     fn report(&mut self, finding: Diagnostic) {
         self.found.push(finding);
+    }
+
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
     }
 }
 

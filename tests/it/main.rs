@@ -1,8 +1,11 @@
 //! The one integration test binary.
 
+mod bad_input;
 mod engine;
 mod floors;
+mod fuzz;
 mod kinds;
 mod mutations;
+
 mod store;
 mod support;
