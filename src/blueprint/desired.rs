@@ -227,10 +227,15 @@ impl<'r, 'a> Composer<'r, 'a> {
             let value = Val::literal(&pair.value).unwrap_or(Val::Unknown);
             let (key, key_span, node) = (pair.key.clone(), pair.key_span, pair.value.clone());
             let attr = Attr { key, key_span, node, value };
-            if let Some((field, value)) = self.field_of(info, &attr)
-                && field.reference.is_none()
-            {
-                self.convert(field, &attr, value, &mut json);
+            let Some((field, value)) = self.field_of(info, &attr) else { continue };
+            match (field.reference, value.peel()) {
+                (None, _) => drop(self.convert(field, &attr, value, &mut json)),
+                // Whether an id or a number belongs to an object is not asked for an entry without effect.
+                (Some(reference), Val::Bool(_) | Val::Map(_) | Val::Float(_) | Val::Text(_)) if !matches!(value.peel(), Val::Text(text) if Uuid::parse_str(text.trim()).is_ok()) =>
+                {
+                    self.bad_reference(field, reference.target, &attr.node, &value);
+                }
+                _ => {}
             }
         }
         self.validate(number, info, &json, &[]);

@@ -255,11 +255,13 @@ impl Reader<'_> {
             }
         }
         if !named {
-            self.found.push(
-                Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`")
-                    .at(key_span, "")
-                    .help("add `name: …` below it"),
-            );
+            let mut finding = Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`")
+                .at(key_span, "")
+                .help("add `name: …` below it");
+            if let Some((inner, _)) = node.get("labels").and_then(|labels| labels.pair("name")) {
+                finding = finding.at(inner.span, "this one is indented too deeply to be its name");
+            }
+            self.found.push(finding);
         }
     }
 

@@ -613,10 +613,10 @@ impl<'a> Resolver<'a> {
                 .help("give the entry an `id`, or use !Find for an object of another document or of the database");
         };
         let finding = finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), span, meant);
-        match known.iter().find(|(id, _)| &**id == meant) {
-            Some((_, there)) => finding.at(*there, "a similar id is given here"),
-            None => finding,
-        }
+        // Several ids may be as near, and the slip may be in any of them.
+        let distance = |known: &str| strsim::damerau_levenshtein(id, known);
+        let near = known.iter().filter(|(known, _)| &**known == meant || distance(known) <= distance(meant));
+        near.take(3).fold(finding, |finding, (_, there)| finding.at(*there, "a similar id is given here"))
     }
 
     fn unknown_identifier(&mut self, info: &KindInfo, pair: &Pair, part: &str, meant: Option<String>) {

@@ -6,6 +6,6 @@ mod floors;
 mod fuzz;
 mod kinds;
 mod mutations;
-
+mod properties;
 mod store;
 mod support;

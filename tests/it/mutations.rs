@@ -422,7 +422,7 @@ impl Maker<'_> {
             for by in [-2_isize, -1, 1, 2] {
                 let Some(new) = spaces.checked_add_signed(by) else { continue };
                 let text = [&self.text[..start], &" ".repeat(new), &self.text[start + spaces..]].concat();
-                if parse(&text).is_some_and(|changed| same(&changed, root)) {
+                if parse(&text).is_some_and(|changed| same(&changed, root) || in_block(&changed, start + new)) {
                     continue;
                 }
                 let line = self.text[start..].lines().next().unwrap_or_default().trim();
@@ -569,6 +569,17 @@ fn same(one: &Node, other: &Node) -> bool {
             }
             _ => false,
         }
+}
+
+/// Whether a place is inside the text of a `|` or `>` block, where a line that has slipped in is text like any other.
+fn in_block(root: &Node, at: usize) -> bool {
+    let mut found = false;
+    visit(root, &mut |node| {
+        let is_block =
+            matches!(&node.data, Data::Scalar(scalar) if matches!(scalar.style, Style::Literal | Style::Folded));
+        found |= is_block && node.span().contains(&at);
+    });
+    found
 }
 
 /// Whether a kind understands a name in `attrs`, `identifiers` or a condition.

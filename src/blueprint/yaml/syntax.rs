@@ -81,8 +81,9 @@ pub(super) fn explain(
     }
     let here = place.token();
     if has("simple key expect") {
-        return finding("this line is neither `key: value` nor part of the value above", place.line_before())
+        let found = finding("this line is neither `key: value` nor part of the value above", place.line_before())
             .help("Is the `:` missing (it needs a blank behind it), or the indentation wrong?");
+        return place.compare_indentation(found, span);
     }
     if has("mapping values are not allowed") {
         let found = finding("a `:` that cannot begin a value here", at..(at + 1).min(text.len()))
@@ -259,14 +260,14 @@ impl<'a> Place<'a> {
     }
 
     /// Labels the lines above whose indentation decides about that of this line: the nearest one that is indented less (or
-    /// as much, when only one of the two is a list item), and the first one behind it that is indented more. The line
-    /// that stands wrong is one of these or this one.
+    /// as much, when only one of the two is a list item), the first one behind it that is indented more, and the one
+    /// directly above. The line that stands wrong is one of these or this one.
     fn compare_indentation(&self, finding: Diagnostic, span: impl Fn(Range<usize>) -> Span) -> Diagnostic {
         let indentation = |line: &str| line.len() - line.trim_start_matches(' ').len();
         let is_item = |line: &str| line.trim_start_matches(' ').starts_with("- ");
         let line = &self.text[self.line.clone()];
         let (own, own_item) = (indentation(line), is_item(line));
-        let (mut less, mut more) = (None, None);
+        let (mut nearest, mut less, mut more) = (None, None, None);
         let mut end = self.line.start;
         for line in self.text[..end].split_inclusive('\n').rev() {
             let start = end - line.len();
@@ -277,6 +278,7 @@ impl<'a> Place<'a> {
             }
             let columns = indentation(line);
             let place = (start + columns..start + line.trim_end().len(), columns);
+            nearest.get_or_insert_with(|| place.clone());
             match columns.cmp(&own) {
                 Ordering::Less => less = Some(place),
                 Ordering::Equal if is_item(line) != own_item => less = Some(place),
@@ -288,7 +290,10 @@ impl<'a> Place<'a> {
             }
             break;
         }
-        less.into_iter().chain(more).fold(finding, |finding, (range, columns)| {
+        let mut places: Vec<_> = less.into_iter().chain(more).chain(nearest).collect();
+        places.dedup();
+        places.retain(|(_, columns)| *columns != own || own_item);
+        places.into_iter().fold(finding, |finding, (range, columns)| {
             finding.at(span(range), format!("indented by {columns}, the other line by {own}"))
         })
     }
