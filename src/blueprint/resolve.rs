@@ -1066,17 +1066,17 @@ impl<'a> Resolver<'a> {
                 Some((field, value)) => self.candidates(*kind, field, value),
                 None => self.by_kind.get(kind).cloned().unwrap_or_default(),
             };
+            // All are identified before the first is compared: where one of them has to wait, no comparison is in vain.
+            let mut candidates = Vec::with_capacity(numbers.len());
             for number in numbers {
-                self.compare(1, span)?;
-                let identity = match self.identity(number) {
-                    Ok(identity) => identity,
-                    Err(Fault::Blocked(by)) if Some(by) == self.current() => continue,
-                    Err(Fault::Reported) => {
-                        undecided = true;
-                        continue;
-                    }
+                match self.identity(number) {
+                    Ok(identity) => candidates.push(identity),
+                    Err(Fault::Blocked(by)) if Some(by) == self.current() => {}
+                    Err(Fault::Reported) => undecided = true,
                     Err(other) => return Err(other),
-                };
+                }
+            }
+            for identity in candidates {
                 let Some(identity) = &*identity else { continue };
                 if identity.kind != *kind
                     || identity.state == State::Absent
@@ -1084,6 +1084,7 @@ impl<'a> Resolver<'a> {
                 {
                     continue;
                 }
+                self.compare(1, span)?;
                 match self.planned_match(identity.id, identity.kind, conditions) {
                     Ok(Some(true)) => {
                         found.push(self.object_ref(identity.id, identity.kind, identity.object.as_deref()))

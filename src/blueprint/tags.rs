@@ -89,7 +89,7 @@ const MAX_VALUE: usize = 8 << 20;
 const MAX_RUN: usize = 128 << 20;
 
 /// Comparisons that all look-ups of a run may make together; those by natural keys need few.
-const MAX_COMPARED: usize = 20_000_000;
+const MAX_COMPARED: usize = 5_000_000;
 
 /// Counts what tags make of the documents of a run, so that a small document cannot exhaust memory or stack.
 #[derive(Debug, Default)]
