@@ -78,7 +78,7 @@ CREATE TABLE ownership (
   entry BIGINT NOT NULL,
   line BIGINT NOT NULL,
   fields JSONB NOT NULL,
-  run BIGINT NOT NULL REFERENCES run (id) DEFERRABLE INITIALLY DEFERRED,
+  run BIGINT NOT NULL REFERENCES run (id),
   PRIMARY KEY (object, source, document, entry)
 );
 CREATE INDEX ownership_by_source ON ownership (source, object);
@@ -86,7 +86,7 @@ CREATE INDEX ownership_by_source ON ownership (source, object);
 -- No foreign key to object: the log outlives what it tells about.
 CREATE TABLE change (
   seq BIGINT NOT NULL PRIMARY KEY,
-  run BIGINT NOT NULL REFERENCES run (id) DEFERRABLE INITIALLY DEFERRED,
+  run BIGINT NOT NULL REFERENCES run (id),
   at BIGINT NOT NULL,
   actor TEXT NOT NULL,
   object TEXT COLLATE "C" NOT NULL,

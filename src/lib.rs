@@ -23,8 +23,6 @@ pub mod sources;
 
 pub mod registry;
 
-pub mod shipped;
-
 pub mod web;
 
 pub mod cli;

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Digest that is computed over the signed part of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,4 +83,9 @@ pub enum NameIdFormat {
 pub fn name_id_of_later_releases(value: &Value) -> Option<Value> {
     (value == "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName")
         .then(|| Value::from("urn:oasis:names:tc:SAML:2.0:nameid-format:X509SubjectName"))
+}
+
+/// JSON Schema of what [`name_id_of_later_releases`] converts.
+pub fn name_id_shape_of_later_releases() -> Value {
+    json!({ "const": "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName" })
 }

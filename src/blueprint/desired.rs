@@ -170,6 +170,19 @@ impl<'r, 'a> Composer<'r, 'a> {
         let registry = self.registry.clone();
         let info = registry.get(identity.kind);
         let model_span = self.resolver.entry(number).1.model.span;
+        if let Some(other) = self.objects.get(&identity.id).filter(|desired| desired.kind != identity.kind) {
+            let there = self.resolver.entry(other.entries[0]).1.model.span;
+            let title = registry.get(other.kind).title;
+            self.found.push(
+                Diagnostic::new(
+                    Code::IDENTIFIERS_DIFFER,
+                    format!("one pk is given to a {title} and to a {}", info.title),
+                )
+                .at(model_span, "this one")
+                .at(there, "and this one"),
+            );
+            return;
+        }
         if identity.state == State::MustCreated && identity.object.is_some() {
             self.found.push(
                 Diagnostic::new(Code::ALREADY_EXISTS, format!("this {} exists already", info.title))
@@ -180,7 +193,6 @@ impl<'r, 'a> Composer<'r, 'a> {
         let mut values = merged(info, identity, attrs);
         if identity.state == State::Absent {
             values.clear();
-            self.glance(number);
         }
         let mut json = Map::new();
         let mut wishes: Vec<(String, Span, Option<Wanted>, bool)> = Vec::new();
@@ -228,14 +240,19 @@ impl<'r, 'a> Composer<'r, 'a> {
             let (key, key_span, node) = (pair.key.clone(), pair.key_span, pair.value.clone());
             let attr = Attr { key, key_span, node, value };
             let Some((field, value)) = self.field_of(info, &attr) else { continue };
-            match (field.reference, value.peel()) {
-                (None, _) => drop(self.convert(field, &attr, value, &mut json)),
-                // Whether an id or a number belongs to an object is not asked for an entry without effect.
-                (Some(reference), Val::Bool(_) | Val::Map(_) | Val::Float(_) | Val::Text(_)) if !matches!(value.peel(), Val::Text(text) if Uuid::parse_str(text.trim()).is_ok()) =>
-                {
-                    self.bad_reference(field, reference.target, &attr.node, &value);
-                }
-                _ => {}
+            let Some(reference) = field.reference else {
+                self.convert(field, &attr, value, &mut json);
+                continue;
+            };
+            // Whether an id or a number belongs to an object is not asked for an entry without effect.
+            let wrong = match value.peel() {
+                Val::Bool(_) | Val::Float(_) | Val::Map(_) => true,
+                Val::List(_) => !reference.many,
+                Val::Text(text) => Uuid::parse_str(text.trim()).is_err() && text.trim().parse::<i64>().is_err(),
+                _ => false,
+            };
+            if wrong {
+                self.bad_reference(field, reference.target, &attr.node, &value);
             }
         }
         self.validate(number, info, &json, &[]);
@@ -311,7 +328,7 @@ impl<'r, 'a> Composer<'r, 'a> {
         if let Some(field) = info.fields.get(key) {
             let mut value = attr.value.clone();
             for change in info.changes {
-                if let Change::Converted { field: name, release, convert } = change
+                if let Change::Converted { field: name, release, convert, .. } = change
                     && *name == key
                     && !value.is_unknown()
                     && let Some(converted) = convert(&value.to_json())
@@ -395,7 +412,19 @@ impl<'r, 'a> Composer<'r, 'a> {
                 Val::Null => return None,
                 Val::Text(text) if mode == SecretMode::Password && text.is_empty() => return None,
                 Val::Text(text) | Val::Time(text) => text.to_string(),
-                Val::Int(_) | Val::Float(_) => value.python_str(),
+                Val::Int(_) | Val::Float(_) => {
+                    // Without the value, which is a secret; and not the text as written, for PyYAML would not see it.
+                    if let (None, Data::Scalar(scalar)) = (&attr.node.tag, &attr.node.data)
+                        && let Some(why) = yaml::trap(scalar)
+                    {
+                        self.found.push(
+                            Diagnostic::new(Code::TEXT_TRAP, format!("`{}` is text, but {why}", field.name))
+                                .at(attr.node.span, "taken as a number")
+                                .help("put the value in quotes"),
+                        );
+                    }
+                    value.python_str()
+                }
                 Val::Map(_) | Val::List(_) if field.allows("object") => value.to_json().to_string(),
                 other => {
                     self.found.push(
@@ -474,10 +503,11 @@ impl<'r, 'a> Composer<'r, 'a> {
         }
         let mut finding = match (&attr.node.tag, &attr.node.data) {
             (None, Data::Scalar(scalar)) => match yaml::trap(scalar) {
-                Some(why) if wanted == "text" => {
-                    Diagnostic::new(Code::TEXT_TRAP, format!("`{}` is text, but YAML reads this as {why}", field.name))
-                        .fix("put the value in quotes", attr.node.span, format!("\"{}\"", scalar.text))
-                }
+                Some(why) if wanted == "text" => Diagnostic::new(
+                    Code::TEXT_TRAP,
+                    format!("`{}` is text, but {why}", field.name),
+                )
+                .fix("put the value in quotes", attr.node.span, format!("\"{}\"", scalar.text)),
                 _ => {
                     let text = if wanted == "text" { format!("\"{}\"", scalar.text) } else { converted.to_string() };
                     Diagnostic::new(
@@ -727,7 +757,9 @@ impl<'r, 'a> Composer<'r, 'a> {
             let first = desired.entries[0];
             let place = |number: usize| self.resolver.entry(number).1.model.span;
             if let Some(absent) = desired.absent {
-                if let Some(other) = desired.entries.iter().find(|number| !self.is_absent(**number)) {
+                if let Some(other) =
+                    desired.entries.iter().find(|number| self.state(**number, desired.id) != Some(State::Absent))
+                {
                     found.push(
                         Diagnostic::new(
                             Code::PRESENT_AND_ABSENT,
@@ -738,6 +770,19 @@ impl<'r, 'a> Composer<'r, 'a> {
                     );
                 }
                 continue;
+            }
+            let insists = |number: &&usize| self.state(**number, desired.id) == Some(State::MustCreated);
+            let mut insisting = desired.entries.iter().filter(insists);
+            if let (Some(one), Some(other)) = (insisting.next(), insisting.next()) {
+                found.push(
+                    Diagnostic::new(
+                        Code::ALREADY_EXISTS,
+                        format!("two entries must each create one and the same {}", info.title),
+                    )
+                    .at(place(*other), "must create it as well")
+                    .at(place(*one), "creates it")
+                    .help("use `state: present` in one of them, or other identifiers if two objects are meant"),
+                );
             }
             let creating = desired.object.is_none();
             if creating && !self.options.offline && !desired.uncertain {
@@ -782,10 +827,10 @@ impl<'r, 'a> Composer<'r, 'a> {
         self.found.append(&mut found);
     }
 
-    fn is_absent(&self, number: usize) -> bool {
-        self.resolver.resolved(number).is_some_and(|(identity, _)| {
-            identity.as_ref().as_ref().is_some_and(|identity| identity.state == State::Absent)
-        })
+    /// The state of an entry about an object. A grant is wanted by entries that are about another one.
+    fn state(&self, number: usize, object: Uuid) -> Option<State> {
+        let (identity, _) = self.resolver.resolved(number)?;
+        identity.as_ref().as_ref().filter(|identity| identity.id == object).map(|identity| identity.state)
     }
 
     fn missing(&self, info: &KindInfo, desired: &Desired, missing: &[&str]) -> Diagnostic {
@@ -813,6 +858,23 @@ impl<'r, 'a> Composer<'r, 'a> {
             .at(entry.model.span, "")
             .help(format!("add `{list}` below `attrs`, or correct the identifiers if it should exist")),
         }
+    }
+
+    /// Kind names of the objects that an object refers to.
+    fn target_kinds(&self, info: &KindInfo, desired: &Desired) -> HashMap<Uuid, &'static str> {
+        let wished = desired.wishes.values().filter_map(|wish| match &wish.wanted {
+            Wanted::Edges(targets) => Some(targets.as_slice()),
+            _ => None,
+        });
+        let stored = desired.object.iter().flat_map(|object| object.edges.values().map(Vec::as_slice));
+        let kind_of = |id: &Uuid| match self.objects.get(id) {
+            Some(desired) => Some(desired.kind),
+            None => self.resolver.model().known(*id).map(|object| object.kind),
+        };
+        // Far sides of memberships can be long, and no rule asks for the kinds of their members.
+        let few = info.references.iter().all(|reference| reference.inverse.is_none());
+        let targets = wished.chain(stored).filter(|_| few).flatten();
+        targets.filter_map(|id| Some((*id, self.registry.get(kind_of(id)?).name))).collect()
     }
 
     /// Runs the kind's own check on the object as it would be stored.
@@ -843,7 +905,8 @@ impl<'r, 'a> Composer<'r, 'a> {
             }
         }
         whole.retain(|_, value| !value.is_null());
-        info.check(&Value::Object(whole)).ok().map(|report| report.findings)
+        let kinds = self.target_kinds(info, desired);
+        info.check(&Value::Object(whole), kinds).ok().map(|report| report.findings)
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Document {
     pub file: FileId,
     /// Path relative to the folder that it was found in, with forward slashes; metaapplyblueprint entries find it by this.
     pub path: String,
+    /// The whole path as given, with forward slashes; metaapplyblueprint entries may give its end.
+    pub full_path: String,
     /// Name of the source that it belongs to, for ownership: `cli`, `shipped`, or a reconciler source.
     pub source: String,
     /// `metadata.name`.
@@ -45,6 +47,8 @@ pub struct Entry {
     pub attrs: Vec<Pair>,
     /// `permissions` (2024.8).
     pub permissions: Vec<Arc<Node>>,
+    /// Some identifiers are unusable, which has been reported; what the entry is about cannot be said.
+    pub unidentifiable: bool,
 }
 
 /// A key with its place, and the node of its value.
@@ -68,6 +72,7 @@ impl Document {
         let mut document = Document {
             file,
             path: path.to_owned(),
+            full_path: path.to_owned(),
             source: source.to_owned(),
             name: None,
             labels: Vec::new(),
@@ -157,8 +162,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
         let got = node.tag.as_ref().map_or_else(|| node.kind_name().to_owned(), |tag| format!("the tag {}", tag.name));
-        let mut finding = Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}"))
-            .at(node.span, format!("{got}"));
+        let mut finding =
+            Diagnostic::new(Code::WRONG_TYPE, format!("`{what}` must be {wanted}, not {got}")).at(node.span, got);
         if let (None, Data::Scalar(scalar)) = (&node.tag, &node.data)
             && wanted == "text"
             && scalar.style == super::yaml::Style::Plain
@@ -306,6 +311,7 @@ impl Reader<'_> {
             identifiers: Vec::new(),
             attrs: Vec::new(),
             permissions: Vec::new(),
+            unidentifiable: false,
         };
         for Pair { key, value, .. } in self.keys(pairs, &ENTRY_KEYS, "an entry") {
             match &*key {
@@ -329,18 +335,23 @@ impl Reader<'_> {
                     }
                 }
                 "identifiers" | "attrs" => {
-                    let list = match mapping(&value) {
-                        Some(pairs) => self.keys(pairs, &[], "this"),
-                        None if value.is_null() => Vec::new(),
+                    let (list, complete) = match mapping(&value) {
+                        Some(pairs) => {
+                            let list = self.keys(pairs, &[], "this");
+                            let complete = list.len() == pairs.len();
+                            (list, complete)
+                        }
+                        None if value.is_null() => (Vec::new(), true),
                         None => {
                             self.wrong_type(&value, &key, "a mapping");
-                            Vec::new()
+                            (Vec::new(), false)
                         }
                     };
                     if &*key == "attrs" {
                         entry.attrs = list;
                     } else {
                         entry.identifiers = list;
+                        entry.unidentifiable = !complete;
                     }
                 }
                 list => match (&value.tag, &value.data) {

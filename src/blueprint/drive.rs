@@ -10,7 +10,7 @@ use super::{
     plan::{Plan, Secrets},
 };
 use crate::{
-    model::{Model, Need, Registry, SecretState},
+    model::{Model, Need, Registry, Residency, SecretState},
     store::{Committed, Key, Reader, Store, StoreError, changeset, verify_password},
 };
 
@@ -83,6 +83,18 @@ async fn supply(reader: &mut Reader, mut model: Model, needs: Vec<Need>) -> Resu
         model.answer(need);
     }
     Ok(model)
+}
+
+/// A model that holds everything, as export needs it.
+///
+/// # Errors
+/// When the store fails.
+pub async fn whole_model(store: &Store, registry: &Arc<Registry>) -> Result<Model, DriveError> {
+    let mut reader = store.read().await?;
+    let model = reader.model(registry.clone()).await?;
+    let paged = registry.kinds().filter(|kind| kind.residency == Residency::Paged);
+    let needs = paged.map(|kind| Need::Kind(kind.index)).collect();
+    Ok(supply(&mut reader, model, needs).await?)
 }
 
 /// Commits a plan.

@@ -165,6 +165,8 @@ impl Files {
     fn get(&self, folder: Option<&Path>, path: &str) -> Access<String> {
         let wanted = Path::new(path);
         let inside = folder.into_iter().chain(self.allowed.iter().map(PathBuf::as_path));
+        // An empty path is the working directory, and every absolute path would seem to begin with it.
+        let inside = inside.map(|root| if root.as_os_str().is_empty() { Path::new(".") } else { root });
         let mut missing = None;
         for root in inside {
             let relative = if wanted.is_absolute() {
@@ -195,7 +197,6 @@ fn escapes(root: &Path, relative: &Path) -> bool {
 }
 
 fn read_inside(root: &Path, relative: &Path) -> std::io::Result<String> {
-    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let file = Dir::open_ambient_dir(root, ambient_authority())?.open(relative)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -7,23 +7,21 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     document::Document,
-    value::Val,
-    yaml::{self, Data, Node},
+    meta, planfile, secrecy,
+    yaml::{self, Node},
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, FileId, Sources, Span, nearest},
-    model::{KindInfo, Model},
+    base::diagnostic::{Code, Diagnostic, FileId, Sources, Span},
+    model::Model,
 };
 
 /// Largest document.
 pub const MAX_BYTES: u64 = 16 << 20;
-
-/// The kind of entries that apply other blueprints.
-const META_KIND: &str = "authentik_blueprints.metaapplyblueprint";
 
 /// The documents of a run, with the texts that their spans point into.
 #[derive(Default)]
@@ -36,9 +34,11 @@ pub struct Loaded {
     pub folders: Vec<Option<PathBuf>>,
     /// Findings about files and structure.
     pub found: Vec<Diagnostic>,
-    /// Names under which metaapplyblueprint entries may also find documents: full paths as given.
-    full_paths: Vec<String>,
     with_bom: BTreeSet<FileId>,
+    /// The trees of all texts that could be parsed, until their secrets are hidden.
+    trees: Vec<Arc<Node>>,
+    /// Number of files that were looked at, usable or not.
+    files: usize,
 }
 
 /// What to do with files whose label says that they are not to be applied by themselves.
@@ -60,7 +60,10 @@ impl Loaded {
                 self.add_folder(path, source, labelled, &mut seen);
             } else {
                 let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                let folder = path.parent().map(Path::to_path_buf);
+                let folder = path.parent().map(|folder| match folder.as_os_str().is_empty() {
+                    true => PathBuf::from("."),
+                    false => folder.to_path_buf(),
+                });
                 self.add_file(path, &name, folder, source, Labelled::Take, &mut seen);
             }
         }
@@ -74,6 +77,16 @@ impl Loaded {
                 .in_file(names.join(", ")),
             );
         }
+    }
+
+    /// Number of files that were looked at, usable or not.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// Number of entries as written.
+    pub fn entries(&self) -> usize {
+        self.documents.iter().map(|document| document.entries.len()).sum()
     }
 
     /// Whether a file started with a byte-order mark, which its text here does not have.
@@ -138,11 +151,17 @@ impl Loaded {
             return;
         }
         let name = path.display().to_string();
+        self.files += 1;
         match read(path) {
             Ok(bytes) if bytes.len() as u64 > MAX_BYTES => self.found.push(
                 Diagnostic::new(Code::FILE_TOO_LARGE, "is larger than 16 MiB").in_file(name).help("split the file"),
             ),
             Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) if planfile::is_plan_file(&text) => self.found.push(
+                    Diagnostic::new(Code::PLAN_FILE, "this is a saved plan, not a blueprint")
+                        .in_file(name.clone())
+                        .help(format!("apply it, and nothing with it, by `gatewright apply {name}`")),
+                ),
                 Ok(text) => self.add_document(&name, relative, folder, source, &text, labelled),
                 Err(error) => {
                     let at = error.utf8_error().valid_up_to();
@@ -189,10 +208,15 @@ impl Loaded {
             );
         }
         let Some(root) = yaml::parse(file, text, &yaml::Limits::default(), &mut self.found) else {
-            self.hide_lines(file);
+            for range in secrecy::of_text(text) {
+                self.sources.hide(Span::new(file, range.start, range.end));
+            }
+            self.sources.censor(&mut self.found);
             return;
         };
-        let document = Document::read(file, path, source, &root, &mut self.found);
+        self.trees.push(root.clone());
+        let mut document = Document::read(file, path, source, &root, &mut self.found);
+        document.full_path = name.replace('\\', "/");
         if labelled == Labelled::SkipInFolders
             && document
                 .label("blueprints.goauthentik.io/instantiate")
@@ -205,94 +229,41 @@ impl Loaded {
         }
         self.documents.push(document);
         self.folders.push(folder);
-        self.full_paths.push(name.replace('\\', "/"));
     }
 
-    /// Hides what stands behind a secret-looking key on each line of a text that could not be parsed.
-    fn hide_lines(&mut self, file: FileId) {
-        let text = self.sources.get(file).text.clone();
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            if let Some((key, value)) = line.split_once(':')
-                && looks_secret(key.trim_start_matches(['-', ' ', '"', '\'']))
-            {
-                let from = start + key.len() + 1;
-                self.sources.hide(Span::new(file, from, from + value.trim_end().len()));
-            }
-            start += line.len();
-        }
-    }
-
-    /// Hides the literal values of secret fields from every report, also where the key is mistyped.
+    /// Hides the secrets of all documents from every report.
     fn hide_secrets(&mut self, model: &Model) {
-        let fields: BTreeSet<&str> =
-            model.registry().kinds().flat_map(KindInfo::secret_names).map(|(field, _)| field).collect();
-        let mut verdicts: HashMap<&str, bool> = HashMap::new();
-        let mut spans = Vec::new();
-        for document in &self.documents {
-            let pairs = document.entries.iter().flat_map(|entry| entry.attrs.iter().chain(&entry.identifiers));
-            for pair in pairs.filter(|pair| pair.value.tag.is_none()) {
-                let hide = *verdicts.entry(&pair.key).or_insert_with(|| {
-                    fields.contains(&*pair.key)
-                        || looks_secret(&pair.key)
-                        || !model.registry().kinds().any(|kind| kind.fields.contains_key(&*pair.key))
-                            && nearest(&pair.key, fields.iter().copied()).is_some()
-                });
-                if hide && matches!(pair.value.data, Data::Scalar(_)) {
-                    spans.push(pair.value.span);
-                }
+        for tree in std::mem::take(&mut self.trees) {
+            for span in secrecy::of_document(&tree, model.registry()) {
+                self.sources.hide(span);
             }
         }
-        for span in spans {
-            self.sources.hide(span);
-        }
+        self.sources.censor(&mut self.found);
     }
 
     /// Brings the documents into the order in which ties are broken (by path, unless argument order is to
-    /// decide), children of metaapplyblueprint entries before their parents, and reports children that are missing or circular.
+    /// decide), children of metaapplyblueprint entries before their parents.
     pub fn arrange(&mut self, model: &Model, argument_order: bool) {
         if !argument_order {
             let mut order: Vec<usize> = (0..self.documents.len()).collect();
             order.sort_by(|one, other| {
-                let key = |at: usize| (&self.documents[at].source, &self.full_paths[at]);
+                let key = |at: usize| (&self.documents[at].source, &self.documents[at].full_path);
                 key(*one).cmp(&key(*other))
             });
             self.reorder(&order);
         }
         self.hide_secrets(model);
         self.note_duplicate_names();
-        let children: Vec<Vec<(usize, Span)>> = (0..self.documents.len()).map(|at| self.children(at, model)).collect();
-        let mut visit = Visit {
-            children: &children,
-            done: vec![Mark::New; children.len()],
-            order: Vec::new(),
-            circles: Vec::new(),
-        };
-        for at in 0..children.len() {
-            visit.go(at);
-        }
-        let (order, circles) = (visit.order, visit.circles);
-        for span in circles {
-            self.found.push(
-                Diagnostic::new(
-                    Code::META_CYCLE,
-                    "the blueprint applied here applies this one, directly or through others",
-                )
-                .at(span, "closes the circle"),
-            );
-        }
-        self.reorder(&order);
+        self.reorder(&meta::order(self.documents.len(), &meta::literal(&self.documents)));
     }
 
     fn reorder(&mut self, order: &[usize]) {
         let mut documents: Vec<Option<Document>> = std::mem::take(&mut self.documents).into_iter().map(Some).collect();
         let folders = std::mem::take(&mut self.folders);
-        let full_paths = std::mem::take(&mut self.full_paths);
         for at in order {
             if let Some(document) = documents[*at].take() {
                 self.documents.push(document);
                 self.folders.push(folders[*at].clone());
-                self.full_paths.push(full_paths[*at].clone());
             }
         }
     }
@@ -312,126 +283,6 @@ impl Loaded {
             }
         }
     }
-
-    /// The documents that the metaapplyblueprint entries of a document mean.
-    fn children(&mut self, at: usize, model: &Model) -> Vec<(usize, Span)> {
-        let mut children = Vec::new();
-        let mut found = Vec::new();
-        for entry in &self.documents[at].entries {
-            let is_meta =
-                matches!(&entry.model.data, Data::Scalar(scalar) if scalar.text.eq_ignore_ascii_case(META_KIND));
-            if !is_meta {
-                continue;
-            }
-            let span = entry.model.span;
-            let mut required = true;
-            let mut wanted: Option<(&Node, Vec<(String, String)>)> = None;
-            for pair in &entry.attrs {
-                match &*pair.key {
-                    "required" => match Val::literal(&pair.value) {
-                        Some(Val::Bool(truth)) => required = truth,
-                        _ => found.push(
-                            Diagnostic::new(Code::WRONG_TYPE, "`required` must be true or false")
-                                .at(pair.value.span, ""),
-                        ),
-                    },
-                    "identifiers" => match Val::literal(&pair.value) {
-                        Some(Val::Map(map)) if !map.is_empty() => {
-                            let list = map.iter().map(|(key, value)| (key.text(), value.python_str())).collect();
-                            wanted = Some((&pair.value, list));
-                        }
-                        _ => found.push(
-                            Diagnostic::new(
-                                Code::WRONG_TYPE,
-                                "`identifiers` must be a mapping such as `name: …` or `path: …`",
-                            )
-                            .at(pair.value.span, ""),
-                        ),
-                    },
-                    other => {
-                        let mut finding =
-                            Diagnostic::new(Code::UNKNOWN_FIELD, format!("{META_KIND} has no attribute `{other}`"))
-                                .at(pair.key_span, "unknown attribute");
-                        if let Some(meant) = nearest(other, ["identifiers", "required"]) {
-                            finding = finding.help(format!("did you mean `{meant}`?")).fix(
-                                format!("rename it to `{meant}`"),
-                                pair.key_span,
-                                meant,
-                            );
-                        }
-                        found.push(finding);
-                    }
-                }
-            }
-            let Some((node, wanted)) = wanted else {
-                if !entry.attrs.iter().any(|pair| &*pair.key == "identifiers") {
-                    found.push(
-                        Diagnostic::new(Code::REQUIRED_FIELD, "this entry does not say which blueprint to apply")
-                            .at(span, "")
-                            .help("add `attrs:` with `identifiers:` and below it `name: …` or `path: …`"),
-                    );
-                }
-                continue;
-            };
-            if let Some((key, _)) = wanted.iter().find(|(key, _)| !["name", "path"].contains(&key.as_str())) {
-                let mut finding = Diagnostic::new(
-                    Code::IDENTIFIER_FIELD,
-                    format!("`{key}` is not a field by which a blueprint is found"),
-                )
-                .at(node.pair(key).map_or(node.span, |(key, _)| key.span), "")
-                .help("blueprints are found by `name` or `path`");
-                if let Some(meant) = nearest(key, ["name", "path"]) {
-                    finding = finding.help(format!("did you mean `{meant}`?"));
-                }
-                found.push(finding);
-                continue;
-            }
-            let child = (0..self.documents.len()).find(|other| {
-                wanted.iter().all(|(key, value)| match key.as_str() {
-                    "name" => self.documents[*other].name.as_ref() == Some(value),
-                    _ => {
-                        let full = &self.full_paths[*other];
-                        self.documents[*other].path == *value || full == value || full.ends_with(&format!("/{value}"))
-                    }
-                })
-            });
-            match child {
-                Some(child) => children.push((child, span)),
-                None if required && !is_stored(model, &wanted) => {
-                    let list: Vec<String> = wanted.iter().map(|(key, value)| format!("{key} `{value}`")).collect();
-                    let mut finding = Diagnostic::new(
-                        Code::META_NOT_FOUND,
-                        format!("there is no blueprint with the {}", list.join(" and the ")),
-                    )
-                    .at(node.span, "not found");
-                    let names: Vec<&str> =
-                        self.documents.iter().filter_map(|document| document.name.as_deref()).collect();
-                    if let Some(meant) = wanted.iter().find_map(|(_, value)| nearest(value, names.iter().copied())) {
-                        finding = finding.help(format!("did you mean `{meant}`?"));
-                    }
-                    found.push(finding.help("give its file as well, or say `required: false`"));
-                }
-                None => {}
-            }
-        }
-        self.found.append(&mut found);
-        children
-    }
-}
-
-/// Whether a stored blueprint instance has the wanted name or path.
-fn is_stored(model: &Model, wanted: &[(String, String)]) -> bool {
-    let Some(info) = model.registry().find("authentik_blueprints.blueprintinstance") else { return false };
-    model
-        .known_of_kind(info.index)
-        .any(|object| wanted.iter().all(|(key, value)| object.text(key).as_ref() == Some(value)))
-}
-
-/// Whether a key's name says that its value is a secret.
-fn looks_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    ["password", "passwd", "secret", "private_key", "credential", "kubeconfig"].iter().any(|word| key.contains(word))
-        || matches!(key.trim(), "token" | "key" | "auth" | "keytab" | "key_data")
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -445,47 +296,4 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Mark {
-    New,
-    Open,
-    Done,
-}
-
-struct Visit<'c> {
-    children: &'c [Vec<(usize, Span)>],
-    done: Vec<Mark>,
-    order: Vec<usize>,
-    circles: Vec<Span>,
-}
-
-impl Visit<'_> {
-    /// Depth-first with a stack of its own, so that no chain of documents can exhaust the real one.
-    fn go(&mut self, start: usize) {
-        let mut stack = vec![(start, 0)];
-        while let Some((at, next)) = stack.pop() {
-            if next == 0 {
-                match self.done[at] {
-                    Mark::Done | Mark::Open => continue,
-                    Mark::New => self.done[at] = Mark::Open,
-                }
-            }
-            match self.children[at].get(next) {
-                Some((child, span)) => {
-                    stack.push((at, next + 1));
-                    match self.done[*child] {
-                        Mark::Open => self.circles.push(*span),
-                        Mark::New => stack.push((*child, 0)),
-                        Mark::Done => {}
-                    }
-                }
-                None => {
-                    self.done[at] = Mark::Done;
-                    self.order.push(at);
-                }
-            }
-        }
-    }
 }

@@ -144,8 +144,6 @@ pub struct Plan {
     pub ownership: Vec<Ownership>,
     /// Digests of the inputs that were read: variables, files.
     pub inputs: BTreeMap<String, String>,
-    /// The model after the plan, as far as the model before was loaded.
-    pub planned: Option<Model>,
 }
 
 /// Counts of a plan.
@@ -178,6 +176,18 @@ impl Plan {
     /// Changes to show.
     pub fn visible(&self) -> impl Iterator<Item = &ObjectChange> {
         self.changes.iter().filter(|change| !change.implied)
+    }
+
+    /// The model that applying the plan to `base` leads to, as far as it is known before applying.
+    pub fn applied_to(&self, base: &Model) -> Model {
+        let mut model = base.clone();
+        for change in &self.changes {
+            match &change.after {
+                Some(object) => model.put(object.clone()),
+                None => drop(model.remove(change.object.id)),
+            }
+        }
+        model
     }
 
     /// Whether applying it would change nothing.
@@ -234,6 +244,7 @@ pub fn plan(
     builder.put_memberships();
     builder.delete();
     builder.check_unique();
+    builder.load_names();
     if !builder.needs.is_empty() {
         return Err(builder.needs);
     }
@@ -387,8 +398,15 @@ impl Builder<'_, '_> {
                     present.extend(self.referrers(far, there, desired.id));
                 }
                 self.memberships.insert((desired.id, reference.field), present.clone());
-                for gone in present.iter().filter(|member| !wanted.contains(member)) {
-                    self.set_member(*gone, there, desired.id, false, wish);
+                // Entries about members may have added some that are not stored.
+                let planned = self.overlay.known_incoming(desired.id).filter(|(field, _)| *field == there);
+                let gone: BTreeSet<Uuid> = planned
+                    .map(|(_, member)| member)
+                    .chain(present)
+                    .filter(|member| !wanted.contains(member))
+                    .collect();
+                for member in gone {
+                    self.set_member(member, there, desired.id, false, wish);
                 }
                 for member in wanted {
                     self.set_member(*member, there, desired.id, true, wish);
@@ -598,6 +616,9 @@ impl Builder<'_, '_> {
                     }
                 }
             }
+            for reference in info.references.iter().filter(|reference| reference.acyclic) {
+                self.check_acyclic(info, &object, reference.field);
+            }
             for reference in
                 info.references.iter().filter(|reference| reference.exclusive && reference.inverse.is_none())
             {
@@ -616,6 +637,52 @@ impl Builder<'_, '_> {
                     {
                         self.twice_referred(info, &object, other, *target, reference.field);
                     }
+                }
+            }
+        }
+    }
+
+    /// Follows a reference field upwards and reports when it comes back.
+    fn check_acyclic(&mut self, info: &KindInfo, object: &Object, field: &'static str) {
+        let mut seen = HashSet::from([object.id]);
+        let mut next = object.targets(field).first().copied();
+        while let Some(id) = next {
+            if id == object.id {
+                let name = label(&self.overlay, object);
+                let mut finding = Diagnostic::new(
+                    Code::CIRCULAR,
+                    format!("following `{field}` from {} `{name}` leads back to it", info.title),
+                );
+                if let Some(span) = self.span_of(object.id, field) {
+                    finding = finding.at(span, "");
+                }
+                self.found.push(finding);
+                return;
+            }
+            if !seen.insert(id) {
+                return;
+            }
+            next = self.object(id).and_then(|above| above.targets(field).first().copied());
+        }
+    }
+
+    /// Loads what changed objects refer to, because they are shown with the names of those.
+    fn load_names(&mut self) {
+        for id in self.order.clone() {
+            let (before, after) = (self.base.known(id).cloned(), self.overlay.known(id).cloned());
+            let unchanged = matches!((&before, &after), (Some(before), Some(after)) if Arc::ptr_eq(before, after));
+            if unchanged {
+                continue;
+            }
+            let mut queue: Vec<(Uuid, usize)> = Vec::new();
+            let objects = before.iter().chain(&after);
+            queue
+                .extend(objects.flat_map(|object| object.edges.values().flatten()).map(|target| (*target, NAME_DEPTH)));
+            while let Some((id, depth)) = queue.pop() {
+                let Some(object) = self.object(id) else { continue };
+                if depth > 0 {
+                    let single = object.edges.values().filter(|targets| targets.len() == 1).flatten();
+                    queue.extend(single.map(|target| (*target, depth - 1)));
                 }
             }
         }
@@ -738,7 +805,6 @@ impl Builder<'_, '_> {
             self.own(&mut plan, desired);
         }
         plan.changes.sort_by_key(|change| change.action != Action::Delete);
-        plan.planned = Some(self.overlay.clone());
         plan
     }
 
@@ -882,9 +948,12 @@ pub fn fill_defaults(info: &KindInfo, object: &mut Object) {
     }
 }
 
+/// Names inside of names: a binding of a binding of a flow has three.
+const NAME_DEPTH: usize = 3;
+
 /// What people call an object: the value of its natural identifier, with the names of objects in it.
 pub fn label(model: &Model, object: &Object) -> String {
-    label_to(model, object, 3)
+    label_to(model, object, NAME_DEPTH)
 }
 
 fn label_to(model: &Model, object: &Object, depth: usize) -> String {
@@ -902,7 +971,7 @@ fn label_to(model: &Model, object: &Object, depth: usize) -> String {
             Some(other) => Some(other.to_string()),
         }
     };
-    for key in info.keys {
+    for key in info.keys.iter().filter(|key| !key.only_true) {
         let parts: Option<Vec<String>> = key.fields.iter().map(|field| part(field)).collect();
         match parts {
             Some(parts) if parts.len() == 1 => return parts.join(""),

@@ -2,6 +2,7 @@
 //!
 //! The file is JSON. Its readable part is for people and tools; what is applied is the sealed part, which only the key of
 //! the store opens, so a file that was changed or belongs to another store is refused, and no secret lies in it in clear.
+//! The seal covers the readable part as well: what was looked at is what is applied.
 
 use std::collections::BTreeMap;
 
@@ -47,13 +48,13 @@ pub struct PlanFile {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
     /// No JSON, or not of the right shape.
-    #[error("this is not a saved plan: {0}")]
+    #[error("the saved plan is damaged: {0}")]
     Shape(String),
     /// Another version.
     #[error("the plan has format version {0} and this program knows {VERSION}; make the plan again with this program")]
     Version(u32),
     /// Sealed with another key, or changed.
-    #[error("the plan belongs to another database or key, or was changed since it was saved; make it again")]
+    #[error("the plan was changed since it was saved, or saved under another key; make it again")]
     Sealed,
     /// The plan names something that this program does not know.
     #[error("the plan names {0}, which this program does not know; make it again with this program")]
@@ -140,16 +141,10 @@ pub fn save(
     };
     let failed = |error: &dyn std::fmt::Display| PlanFileError::Seal(error.to_string());
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&saved).map_err(|error| failed(&error))?);
-    let sealed = key.seal(&context(instance), &plain).map_err(|error| failed(&error))?;
-    let file = PlanFile {
-        kind: KIND.to_owned(),
-        version: VERSION,
-        instance,
-        revision,
-        summary,
-        text,
-        sealed: STANDARD.encode(sealed),
-    };
+    let mut file =
+        PlanFile { kind: KIND.to_owned(), version: VERSION, instance, revision, summary, text, sealed: String::new() };
+    let sealed = key.seal(&file.context(), &plain).map_err(|error| failed(&error))?;
+    file.sealed = STANDARD.encode(sealed);
     let mut text = serde_json::to_string_pretty(&file).map_err(|error| failed(&error))?;
     text.push('\n');
     Ok(text)
@@ -183,7 +178,7 @@ impl PlanFile {
     /// When the key does not fit, the file was changed, or it names unknown kinds or fields.
     pub fn open(&self, registry: &Registry, key: &Key) -> Result<Changeset, PlanFileError> {
         let bytes = STANDARD.decode(&self.sealed).map_err(|_| PlanFileError::Sealed)?;
-        let plain = key.unseal(&context(self.instance), &bytes).map_err(|_| PlanFileError::Sealed)?;
+        let plain = key.unseal(&self.context(), &bytes).map_err(|_| PlanFileError::Sealed)?;
         let saved: Saved = serde_json::from_slice(&plain).map_err(|error| PlanFileError::Shape(error.to_string()))?;
         if saved.instance != self.instance {
             return Err(PlanFileError::Sealed);
@@ -199,10 +194,14 @@ impl PlanFile {
             run: saved.run,
         })
     }
-}
 
-fn context(instance: Uuid) -> String {
-    format!("plan/{instance}")
+    /// What the sealed part belongs to: everything else in the file.
+    fn context(&self) -> String {
+        let Counts { create, update, delete, unchanged } = self.summary;
+        let head = format!("{}/{}/{}", self.version, self.instance, self.revision);
+        let text = blake3::hash(self.text.as_bytes()).to_hex();
+        format!("plan/{head}/{create}+{update}+{delete}+{unchanged}/{text}")
+    }
 }
 
 fn save_precondition(precondition: &Precondition) -> SavedPrecondition {

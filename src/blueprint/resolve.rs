@@ -5,6 +5,8 @@
 //! identifiers is an error. What is decided by looking for objects (`!Find`) sees the state as the whole plan
 //! leaves it. Where two entries depend on each other's existence, document order decides.
 
+mod planned;
+
 use std::{
     collections::{BTreeSet, HashMap},
     path::PathBuf,
@@ -20,13 +22,14 @@ use super::{
     document::{Document, Entry, Pair},
     inputs::Inputs,
     lookup::{self, Lookup, Path, Step},
+    meta,
     tags::{self, ContextIndex, Evaluator, Fault, Meter, Query, World},
     value::{MapKey, ObjectRef, Val},
     yaml::{Data, Node},
 };
 use crate::{
     base::diagnostic::{Code, Diagnostic, Span},
-    model::{KindIndex, KindInfo, Model, Need, Object, Registry, object},
+    model::{KindIndex, KindInfo, Model, Need, Object, Registry, Residency, object},
 };
 
 /// What an entry wants of its object (spec blueprints §6).
@@ -81,6 +84,12 @@ pub struct Attr {
     pub value: Val,
 }
 
+impl Attr {
+    fn of(pair: &Pair, value: Val) -> Attr {
+        Attr { key: pair.key.clone(), key_span: pair.key_span, node: pair.value.clone(), value }
+    }
+}
+
 /// An object permission that an entry grants (2024.8).
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -105,8 +114,39 @@ pub struct Body {
 enum Slot<T> {
     Open,
     Working,
+    /// Cannot go on in this round.
+    Waiting(Need),
     Done(Rc<T>),
     Failed,
+}
+
+impl<T> Slot<T> {
+    /// What the work came to; a slot that stays open is worked on again.
+    fn of(result: &Result<Rc<T>>) -> Slot<T> {
+        match result {
+            Ok(value) => Slot::Done(value.clone()),
+            Err(Fault::Reported) => Slot::Failed,
+            Err(Fault::Need(need)) => Slot::Waiting(need.clone()),
+            Err(Fault::Blocked(_) | Fault::Deferred) => Slot::Open,
+        }
+    }
+
+    /// What is known already, if anything is.
+    fn known(&self, token: Token) -> Option<Result<Rc<T>>> {
+        match self {
+            Slot::Open => None,
+            Slot::Working => Some(Err(Fault::Blocked(token.code()))),
+            Slot::Waiting(need) => Some(Err(Fault::Need(need.clone()))),
+            Slot::Done(value) => Some(Ok(value.clone())),
+            Slot::Failed => Some(Err(Fault::Reported)),
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Slot::Waiting(_) = self {
+            *self = Slot::Open;
+        }
+    }
 }
 
 /// One entry on its way.
@@ -151,32 +191,52 @@ pub struct Resolver<'a> {
     field_indexes: HashMap<(KindIndex, String), FieldIndex>,
     touched: HashMap<Uuid, Vec<usize>>,
     declared_keys: HashMap<String, Uuid>,
+    applications: Vec<meta::Application>,
+    /// Attributes that were asked for before the rest of their entry.
+    attrs: HashMap<(usize, usize), Slot<Val>>,
+    declared: HashMap<(KindIndex, &'static str), Rc<planned::Declared>>,
     stack: Vec<Token>,
+    /// Where a chain was cut off.
+    deferred: Option<Token>,
+    prefetched: bool,
+    /// How many entries of a kind, from the first, are known to be identified.
+    identified: HashMap<KindIndex, usize>,
     needs: BTreeSet<Need>,
-    /// Findings of the work at hand.
+    /// Findings of the work in progress; lost if it has to be done again.
     found: Vec<Diagnostic>,
-    /// Findings of work that is done, whatever becomes of the work that asked for it.
+    /// Findings of finished work.
     settled: Vec<Diagnostic>,
 }
 
-/// What is being worked on: an entry's identity or its body.
+/// What is being worked on: an entry's identity, its body, or one attribute of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Identity(usize),
     Body(usize),
+    Attr(usize, usize),
 }
 
 impl Token {
-    fn code(self) -> usize {
-        match self {
-            Token::Identity(entry) => entry * 2,
-            Token::Body(entry) => entry * 2 + 1,
-        }
+    fn code(self) -> u64 {
+        let (entry, part) = match self {
+            Token::Identity(entry) => (entry, 0),
+            Token::Body(entry) => (entry, 1),
+            Token::Attr(entry, position) => (entry, position + 2),
+        };
+        (entry as u64) << 32 | part as u64
+    }
+
+    fn entry(self) -> usize {
+        let (Token::Identity(entry) | Token::Body(entry) | Token::Attr(entry, _)) = self;
+        entry
     }
 }
 
-/// Entries that force each other before the chain is refused; each costs a few kilobytes of stack.
+/// Entries that force each other on the stack, of which each takes a few kilobytes. The far end of a longer chain is
+/// decided first.
 const MAX_CHAIN: usize = 64;
+/// Evaluations inside each other at which no further entry is forced, for the same reason.
+const MAX_NESTING: usize = 128;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -245,7 +305,13 @@ impl<'a> Resolver<'a> {
             field_indexes: HashMap::new(),
             touched: HashMap::new(),
             declared_keys: HashMap::new(),
+            applications: Vec::new(),
+            attrs: HashMap::new(),
+            declared: HashMap::new(),
             stack: Vec::new(),
+            deferred: None,
+            prefetched: false,
+            identified: HashMap::new(),
             needs: BTreeSet::new(),
             found: Vec::new(),
             settled: Vec::new(),
@@ -257,14 +323,86 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// What must be loaded first; give it with [`Resolver::supply`] and call again.
     pub fn run(&mut self) -> std::result::Result<(), BTreeSet<Need>> {
-        for entry in 0..self.entries.len() {
-            if let Ok(identity) = self.identity(entry)
-                && identity.is_some()
-            {
-                let _ = self.body(entry);
+        if !std::mem::replace(&mut self.prefetched, true) {
+            self.prefetch();
+            if !self.needs.is_empty() {
+                return Err(std::mem::take(&mut self.needs));
             }
         }
-        if self.needs.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.needs)) }
+        for entry in &mut self.entries {
+            entry.identity.reopen();
+            entry.body.reopen();
+        }
+        self.attrs.values_mut().for_each(Slot::reopen);
+        for entry in 0..self.entries.len() {
+            self.settle(Token::Identity(entry));
+            if matches!(&self.entries[entry].identity, Slot::Done(identity) if identity.is_some()) {
+                self.settle(Token::Body(entry));
+            }
+        }
+        if !self.needs.is_empty() {
+            return Err(std::mem::take(&mut self.needs));
+        }
+        self.settled.append(&mut meta::circles(self.documents.len(), &self.applications));
+        Ok(())
+    }
+
+    /// Asks at once for all objects that entries name literally. Entries that wait for each other would ask one by one.
+    fn prefetch(&mut self) {
+        let registry = self.registry.clone();
+        for (kind, numbers) in &self.by_kind {
+            let info = registry.get(*kind);
+            if info.residency != Residency::Paged {
+                continue;
+            }
+            for number in numbers {
+                let entry = self.entry(*number).1;
+                let literal = |pair: &Pair| {
+                    let path = lookup::parse(&registry, &[*kind], &pair.key).ok()?;
+                    Some((path, Val::literal(&pair.value)?))
+                };
+                let conditions: Vec<(Path, Val)> = entry.identifiers.iter().filter_map(literal).collect();
+                for key in info.keys {
+                    let Some(text) = key_of_conditions(info, key, &conditions) else { continue };
+                    if let Err(need) = self.model.by_key(object::key_scope(info, key), &object::key_name(key), &text) {
+                        self.needs.insert(need);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does one piece of work, and before it the far ends of the chains that it hangs on.
+    fn settle(&mut self, token: Token) {
+        let mut pending = vec![token];
+        while let Some(token) = pending.last().copied() {
+            let result = match token {
+                Token::Identity(number) => self.identity(number).map(drop),
+                Token::Body(number) | Token::Attr(number, _) => self.body(number).map(drop),
+            };
+            let next = self.deferred.take();
+            match result {
+                Err(Fault::Deferred) => match next {
+                    Some(next) if !pending.contains(&next) => pending.push(next),
+                    _ => self.give_up(token, Code::DEPTH, "this entry depends on itself through many others"),
+                },
+                Err(Fault::Blocked(_)) => {
+                    self.give_up(token, Code::KEY_OF_CYCLE, "what this entry is about depends on this entry itself");
+                }
+                _ => {
+                    pending.pop();
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, token: Token, code: Code, why: &str) {
+        let number = token.entry();
+        self.settled.push(Diagnostic::new(code, why).at(self.entry(number).1.span, ""));
+        match token {
+            Token::Identity(_) => self.entries[number].identity = Slot::Failed,
+            Token::Body(_) | Token::Attr(..) => self.entries[number].body = Slot::Failed,
+        }
     }
 
     /// Replaces the model by one that holds more.
@@ -309,8 +447,9 @@ impl<'a> Resolver<'a> {
 
     /// Findings so far.
     pub fn findings(&mut self) -> Vec<Diagnostic> {
-        self.settled.append(&mut self.found);
-        std::mem::take(&mut self.settled)
+        let mut findings = std::mem::take(&mut self.settled);
+        findings.append(&mut self.found);
+        findings
     }
 
     /// Namespace of derived ids: differs between databases and between revisions of one.
@@ -333,19 +472,12 @@ impl<'a> Resolver<'a> {
         Err(Fault::Reported)
     }
 
-    /// Runs one piece of work of an entry, undoing its findings when it has to be done again.
+    /// Runs one piece of work of an entry. Its findings count when it is finished, whatever becomes of the work that
+    /// asked for it.
     fn guard<T>(&mut self, token: Token, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.stack.len() >= MAX_CHAIN {
-            let (Token::Identity(number) | Token::Body(number)) = token;
-            let span = self.entry(number).1.span;
-            self.settled.push(
-                Diagnostic::new(
-                    Code::DEPTH,
-                    "the chain of entries that depend on each other ends here: it is too long",
-                )
-                .at(span, ""),
-            );
-            return Err(Fault::Reported);
+        if self.stack.len() >= MAX_CHAIN || self.meter.nesting() >= MAX_NESTING {
+            self.deferred.get_or_insert(token);
+            return Err(Fault::Deferred);
         }
         let outer = std::mem::take(&mut self.found);
         self.stack.push(token);
@@ -353,54 +485,39 @@ impl<'a> Resolver<'a> {
         self.stack.pop();
         let mut own = std::mem::replace(&mut self.found, outer);
         match &result {
+            Ok(_) | Err(Fault::Reported) => self.settled.append(&mut own),
             Err(Fault::Need(need)) => {
                 self.needs.insert(need.clone());
             }
-            Err(Fault::Blocked(_)) => {}
-            // Done for good: these findings stay also when the work that asked for this one has to be done again.
-            _ => self.settled.append(&mut own),
+            Err(Fault::Blocked(_) | Fault::Deferred) => {}
         }
         result
     }
 
     /// Decides which object an entry is about; nothing when its conditions skip it.
     fn identity(&mut self, number: usize) -> Result<Rc<Option<Identity>>> {
-        match &self.entries[number].identity {
-            Slot::Done(identity) => return Ok(identity.clone()),
-            Slot::Failed => return Err(Fault::Reported),
-            Slot::Working => return Err(Fault::Blocked(Token::Identity(number).code())),
-            Slot::Open => {}
+        if let Some(known) = self.entries[number].identity.known(Token::Identity(number)) {
+            return known;
         }
         self.entries[number].identity = Slot::Working;
         let result = self.guard(Token::Identity(number), |this| this.identify(number)).map(Rc::new);
-        self.entries[number].identity = match &result {
-            Ok(identity) => {
-                if let Some(identity) = &**identity {
-                    self.touched.entry(identity.id).or_default().push(number);
-                }
-                Slot::Done(identity.clone())
-            }
-            Err(Fault::Reported) => Slot::Failed,
-            Err(_) => Slot::Open,
-        };
+        if let Ok(identity) = &result
+            && let Some(identity) = &**identity
+        {
+            self.touched.entry(identity.id).or_default().push(number);
+        }
+        self.entries[number].identity = Slot::of(&result);
         result
     }
 
     /// Resolves an entry's attributes and grants.
     fn body(&mut self, number: usize) -> Result<Rc<Body>> {
-        match &self.entries[number].body {
-            Slot::Done(body) => return Ok(body.clone()),
-            Slot::Failed => return Err(Fault::Reported),
-            Slot::Working => return Err(Fault::Blocked(Token::Body(number).code())),
-            Slot::Open => {}
+        if let Some(known) = self.entries[number].body.known(Token::Body(number)) {
+            return known;
         }
         self.entries[number].body = Slot::Working;
         let result = self.guard(Token::Body(number), |this| this.resolve_body(number)).map(Rc::new);
-        self.entries[number].body = match &result {
-            Ok(body) => Slot::Done(body.clone()),
-            Err(Fault::Reported) => Slot::Failed,
-            Err(_) => Slot::Open,
-        };
+        self.entries[number].body = Slot::of(&result);
         result
     }
 
@@ -408,8 +525,8 @@ impl<'a> Resolver<'a> {
         let entry = self.entry(number).1;
         let mut body = Body::default();
         let mut fault = None;
-        for pair in &entry.attrs {
-            match self.attr(number, pair) {
+        for (position, pair) in entry.attrs.iter().enumerate() {
+            match self.body_value(number, position).map(|value| Attr::of(pair, value)) {
                 Ok(attr) => body.attrs.push(attr),
                 Err(Fault::Reported) => fault = fault.or(Some(Fault::Reported)),
                 Err(other) => fault = Some(other),
@@ -426,8 +543,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn attr(&mut self, number: usize, pair: &Pair) -> Result<Attr> {
-        let value = self.evaluate(number, &pair.value)?;
-        Ok(Attr { key: pair.key.clone(), key_span: pair.key_span, node: pair.value.clone(), value })
+        Ok(Attr::of(pair, self.evaluate(number, &pair.value)?))
     }
 
     fn grant(&mut self, number: usize, node: &Arc<Node>) -> Result<Vec<Grant>> {
@@ -486,6 +602,11 @@ impl<'a> Resolver<'a> {
             }
         }
         if info.meta {
+            let values =
+                entry.attrs.iter().map(|pair| self.evaluate(number, &pair.value)).collect::<Result<Vec<_>>>()?;
+            if let Some(child) = meta::judge(self.documents, &self.model, entry, &values, &mut self.found) {
+                self.applications.push((self.entries[number].document, child, entry.model.span));
+            }
             return Ok(None);
         }
         let state = match &entry.state {
@@ -513,7 +634,7 @@ impl<'a> Resolver<'a> {
                 Err(other) => return Err(other),
             }
         }
-        if failed {
+        if failed || entry.unidentifiable {
             return Err(Fault::Reported);
         }
         if identifiers.is_empty() {
@@ -649,13 +770,7 @@ impl<'a> Resolver<'a> {
         let Some(info) = registry.find(name) else {
             return self.fail(unknown_kind(&registry, name, node.span, node.tag.is_none()));
         };
-        if info.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)) {
-            self.found.push(
-                Diagnostic::new(Code::RENAMED_KIND, format!("`{name}` is called `{}` now", info.name))
-                    .at(node.span, "name of another release")
-                    .fix(format!("use `{}`", info.name), node.span, info.name),
-            );
-        }
+        self.found.extend(renamed_kind(&registry, name, node.span, node.tag.is_none()));
         Ok(info.index)
     }
 
@@ -751,7 +866,21 @@ impl<'a> Resolver<'a> {
             .partition(|attr| lookup::KEY_NAMES.contains(&&*attr.key) && !info.fields.contains_key(&*attr.key));
         let mut by_key = None;
         for attr in &keys {
-            by_key = self.stored_by_pk(info, &attr.value)?.filter(|object| object.kind == info.index);
+            by_key = self.stored_by_pk(info, &attr.value)?;
+            if let Some(object) = by_key.as_ref().filter(|object| object.kind != info.index) {
+                let owner = self.registry.get(object.kind);
+                let finding = Diagnostic::new(
+                    Code::IDENTIFIERS_DIFFER,
+                    format!(
+                        "this pk belongs to the {} `{}`, which is no {}",
+                        owner.title,
+                        object.name(owner),
+                        info.title
+                    ),
+                )
+                .at(attr.key_span, "of another kind");
+                return self.fail(finding);
+            }
         }
         if others.is_empty() {
             return Ok(by_key);
@@ -874,7 +1003,7 @@ impl<'a> Resolver<'a> {
             }
             other => other.to_json(),
         };
-        for key in info.keys {
+        for key in info.keys.iter().filter(|key| !key.only_true) {
             let values: Option<Vec<Value>> = key
                 .fields
                 .iter()
@@ -883,12 +1012,7 @@ impl<'a> Resolver<'a> {
                 })
                 .collect();
             if let Some(values) = values {
-                names.push(format!(
-                    "{}|{}|{}",
-                    object::key_scope(info, key),
-                    object::key_name(key),
-                    object::key_text(&values)
-                ));
+                names.push(format!("{}|{}|{}", info.name, object::key_name(key), object::key_text(&values)));
             }
         }
         if names.is_empty() {
@@ -937,115 +1061,7 @@ impl<'a> Resolver<'a> {
         found
     }
 
-    /// The values at the end of a path from an object: one for fields, several through lists and back-references.
-    /// With `planned` the entries' wishes count, otherwise only what is stored.
-    fn walk(&mut self, id: Uuid, kind: KindIndex, steps: &[Step], planned: bool) -> Result<Vec<Val>> {
-        let Some((step, rest)) = steps.split_first() else { return Ok(Vec::new()) };
-        let stored = self.model.known(id).cloned();
-        let next: Vec<Val> = match step {
-            Step::Key => vec![Val::Object(self.object_ref(id, kind, stored.as_deref()))],
-            Step::Field(field) => {
-                let value =
-                    if planned { self.planned_field(id, kind, field)? } else { self.stored_field(id, kind, field)? };
-                match value {
-                    Val::List(items) if items.iter().any(|item| matches!(item, Val::Object(_))) => items,
-                    other => vec![other],
-                }
-            }
-            Step::Member(_) => Vec::new(),
-            Step::Back(fields) => {
-                let mut sources = Vec::new();
-                for (kind, field) in fields {
-                    for source in self.model.referrers(*kind, field, id)? {
-                        sources.push(Val::Object(self.object_ref(source, *kind, None)));
-                    }
-                }
-                sources
-            }
-        };
-        if rest.is_empty() {
-            return Ok(next);
-        }
-        let mut values = Vec::new();
-        for value in next {
-            match value {
-                Val::Object(object) if !matches!(rest[0], Step::Member(_)) => {
-                    values.extend(self.walk(object.id, object.kind, rest, planned)?);
-                }
-                mut value => {
-                    for step in rest {
-                        if let Step::Member(name) = step {
-                            value = lookup::member(&value, name);
-                        }
-                    }
-                    values.push(value);
-                }
-            }
-        }
-        Ok(values)
-    }
-
-    fn stored_field(&mut self, id: Uuid, kind: KindIndex, field: &str) -> Result<Val> {
-        let registry = self.registry.clone();
-        let info = registry.get(kind);
-        let object = self.model.get(id)?.cloned();
-        if let Some(reference) = info.reference(field) {
-            let targets: Vec<Uuid> = match reference.inverse {
-                Some(there) => {
-                    let mut sources = Vec::new();
-                    for far in registry.targets(reference.target) {
-                        sources.extend(self.model.referrers(far, there, id)?);
-                    }
-                    sources
-                }
-                None => object.iter().flat_map(|object| object.targets(field)).copied().collect(),
-            };
-            let mut values = Vec::with_capacity(targets.len());
-            for target in targets {
-                if let Some(found) = self.model.get(target)?.cloned() {
-                    values.push(Val::Object(self.object_ref(found.id, found.kind, Some(&found))));
-                }
-            }
-            return Ok(if reference.many { Val::List(values) } else { values.pop().unwrap_or(Val::Null) });
-        }
-        let value = object.as_ref().and_then(|object| object.attrs.get(field));
-        Ok(match (value, info.fields.get(field)) {
-            (Some(value), _) => Val::from_json(value),
-            (None, Some(field)) if object.is_none() => Val::from_json(&field.default),
-            _ => Val::Null,
-        })
-    }
-
-    fn planned_field(&mut self, id: Uuid, kind: KindIndex, field: &str) -> Result<Val> {
-        for number in self.touched.get(&id).cloned().unwrap_or_default().into_iter().rev() {
-            let identity = self.identity(number)?;
-            let Some(identity) = &*identity else { continue };
-            if identity.object.is_some() && identity.state != State::Present {
-                continue;
-            }
-            let mut found = identity.identifiers.iter().find(|attr| &*attr.key == field).map(|attr| attr.value.clone());
-            if found.is_none() && self.entry(number).1.attrs.iter().any(|pair| &*pair.key == field) {
-                let body = self.body(number)?;
-                found = body.attrs.iter().find(|attr| &*attr.key == field).map(|attr| attr.value.clone());
-            }
-            let Some(value) = found else { continue };
-            let registry = self.registry.clone();
-            let Some(reference) = registry.get(kind).reference(field) else { return Ok(value) };
-            return match value.peel() {
-                Val::List(items) => {
-                    let mut objects = Vec::with_capacity(items.len());
-                    for item in items {
-                        objects.extend(self.reference(reference.target, item)?.map(Val::Object));
-                    }
-                    Ok(Val::List(objects))
-                }
-                single => Ok(self.reference(reference.target, single)?.map_or(Val::Null, Val::Object)),
-            };
-        }
-        self.stored_field(id, kind, field)
-    }
-
-    fn current(&self) -> Option<usize> {
+    fn current(&self) -> Option<u64> {
         self.stack.last().map(|token| token.code())
     }
 
@@ -1101,11 +1117,7 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
                 self.identify_all(*kind)?;
-                let gone = self.touched.get(&object.id).cloned().unwrap_or_default().into_iter().any(|number| {
-                    matches!(&self.entries[number].identity, Slot::Done(identity)
-                        if identity.as_ref().as_ref().is_some_and(|identity| identity.state == State::Absent))
-                });
-                if gone {
+                if self.is_gone(object.id) {
                     continue;
                 }
                 match self.planned_match(object.id, object.kind, conditions) {
@@ -1134,15 +1146,22 @@ impl<'a> Resolver<'a> {
 
     /// Identifies all entries of a kind as far as that is possible now.
     fn identify_all(&mut self, kind: KindIndex) -> Result<()> {
-        for number in self.by_kind.get(&kind).cloned().unwrap_or_default() {
+        let mut at = self.identified.get(&kind).copied().unwrap_or_default();
+        let mut finished = true;
+        while let Some(number) = self.by_kind.get(&kind).and_then(|numbers| numbers.get(at)).copied() {
+            at += 1;
             match self.identity(number) {
-                Err(Fault::Need(need)) => return Err(Fault::Need(need)),
-                Err(Fault::Blocked(by)) if Some(by) != self.current() => {
-                    if self.stack.iter().any(|token| token.code() == by) {
+                Ok(_) | Err(Fault::Reported) => {}
+                Err(fault @ (Fault::Need(_) | Fault::Deferred)) => return Err(fault),
+                Err(Fault::Blocked(by)) => {
+                    finished = false;
+                    if Some(by) != self.current() && self.stack.iter().any(|token| token.code() == by) {
                         return Err(Fault::Blocked(by));
                     }
                 }
-                _ => {}
+            }
+            if finished {
+                self.identified.insert(kind, at);
             }
         }
         Ok(())
@@ -1168,7 +1187,8 @@ impl<'a> Resolver<'a> {
         Ok(if undecided { None } else { Some(true) })
     }
 
-    /// Stored objects of a kind that meet the conditions as they are stored.
+    /// Stored objects of a kind whose own values meet the conditions as they are stored. What lies behind a reference may
+    /// change with other objects, so those conditions are left to whoever knows the plan.
     fn stored_candidates(
         &mut self,
         kind: KindIndex,
@@ -1193,9 +1213,18 @@ impl<'a> Resolver<'a> {
             },
         };
         self.compare(all.len(), span)?;
+        let own: Vec<(Path, Val)> = conditions
+            .iter()
+            .filter(|(path, _)| match &path.steps[..] {
+                [Step::Field(field), ..] => info.reference(field).is_none(),
+                [first, ..] => *first == Step::Key,
+                [] => false,
+            })
+            .cloned()
+            .collect();
         let mut found = Vec::new();
         for object in all {
-            if object.kind == kind && self.all_match(&object, conditions)? {
+            if object.kind == kind && self.all_match(&object, &own)? {
                 found.push(object);
             }
         }
@@ -1219,7 +1248,7 @@ impl<'a> Resolver<'a> {
 
 impl World for Resolver<'_> {
     fn key_of(&mut self, id: &Arc<str>, span: Span) -> Result<Val> {
-        let Some(Token::Identity(number) | Token::Body(number)) = self.stack.last().copied() else {
+        let Some(number) = self.stack.last().map(|token| token.entry()) else {
             return Err(Fault::Reported);
         };
         let document = self.entries[number].document;
@@ -1275,8 +1304,9 @@ impl World for Resolver<'_> {
         let registry = self.registry.clone();
         let kinds = registry.targets(&query.model);
         if kinds.is_empty() {
-            return self.fail(unknown_kind(&registry, &query.model, query.model_span, false));
+            return self.fail(unknown_kind(&registry, &query.model, query.model_span, query.model_literal));
         }
+        self.found.extend(renamed_kind(&registry, &query.model, query.model_span, query.model_literal));
         let mut conditions = Vec::with_capacity(query.conditions.len());
         for condition in &query.conditions {
             match lookup::parse(&registry, &kinds, &condition.field) {
@@ -1297,8 +1327,12 @@ impl World for Resolver<'_> {
             let mut named: Vec<(String, ObjectRef)> = Vec::with_capacity(found.len());
             for object in found {
                 let field = registry.get(object.kind).name_field().to_owned();
-                let name = self.planned_field(object.id, object.kind, &field).map(|name| name.python_str());
-                named.push((name.unwrap_or_default(), object));
+                let name = match self.planned_field(object.id, object.kind, &field) {
+                    Ok(name) => name.python_str(),
+                    Err(Fault::Reported | Fault::Blocked(_)) => String::new(),
+                    Err(other) => return Err(other),
+                };
+                named.push((name, object));
             }
             named.sort_by(|(one, a), (other, b)| (one, a.id).cmp(&(other, b.id)));
             let names: Vec<String> = named.iter().take(5).map(|(name, _)| format!("`{name}`")).collect();
@@ -1354,6 +1388,14 @@ pub fn unknown_kind(registry: &Registry, name: &str, span: Span, literal: bool) 
     finding
 }
 
+/// The finding about a kind name of another release, if it is one. Only a literal name can be corrected.
+fn renamed_kind(registry: &Registry, name: &str, span: Span, literal: bool) -> Option<Diagnostic> {
+    let info = registry.find(name).filter(|info| info.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))?;
+    let finding = Diagnostic::new(Code::RENAMED_KIND, format!("`{name}` is called `{}` now", info.name))
+        .at(span, "name of another release");
+    Some(if literal { finding.fix(format!("use `{}`", info.name), span, info.name) } else { finding })
+}
+
 /// An identifier given as a mapping with `pk` means that key (spec blueprints §5).
 fn collapse_key(value: &mut Val) {
     if let Val::Map(map) = value.peel()
@@ -1365,6 +1407,13 @@ fn collapse_key(value: &mut Val) {
 
 /// The indexed text of a key when equality conditions give all of its fields.
 fn key_of_conditions(info: &KindInfo, key: &crate::model::Key, conditions: &[(Path, Val)]) -> Option<String> {
+    if key.only_true
+        && conditions.iter().any(|(path, value)| {
+            path.plain_field().is_some_and(|field| key.fields.contains(&field)) && value.peel() != &Val::Bool(true)
+        })
+    {
+        return None;
+    }
     let values: Option<Vec<Value>> = key
         .fields
         .iter()

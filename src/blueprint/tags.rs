@@ -26,8 +26,10 @@ pub enum Fault {
     Reported,
     /// The model does not hold something that decides the value; load it and evaluate again.
     Need(Need),
-    /// The value depends on whether this entry exists, which is being decided further up.
-    Blocked(usize),
+    /// The value depends on a piece of work that is being done further up.
+    Blocked(u64),
+    /// The chain of entries that force each other is long; its far end is to be decided first.
+    Deferred,
 }
 
 impl From<Need> for Fault {
@@ -43,6 +45,8 @@ pub struct Query {
     pub model: String,
     /// Where the name stands.
     pub model_span: Span,
+    /// Whether the kind name is written out there.
+    pub model_literal: bool,
     /// All must hold.
     pub conditions: Vec<Condition>,
 }
@@ -79,7 +83,7 @@ pub trait World {
     fn meter(&mut self) -> &mut Meter;
 }
 
-/// Nesting of tags, collections and context look-ups, of all entries that are being evaluated together.
+/// Nesting of tags, collections and context look-ups.
 const MAX_DEPTH: usize = 160;
 /// Rounds of all `!Enumerate` tags of one value together.
 const MAX_ROUNDS: usize = 200_000;
@@ -103,6 +107,11 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// How many evaluations are inside each other, those of entries that wait for others included.
+    pub fn nesting(&self) -> usize {
+        self.depth
+    }
+
     /// Counts comparisons of a look-up; false when the run has made too many.
     pub fn compare(&mut self, count: usize) -> bool {
         self.compared = self.compared.saturating_add(count);
@@ -132,7 +141,9 @@ pub struct Evaluator<'a, W: World> {
     names: &'a ContextIndex,
     engine: &'a IndexMap<MapKey, Val>,
     folder: Option<&'a Path>,
-    scopes: Vec<(Val, Val)>,
+    /// Index and value of each enclosing `!Enumerate`, outermost first; nothing for one whose iterable is being resolved.
+    scopes: Vec<Option<(Val, Val)>>,
+    depth: usize,
     rounds: usize,
     spent: usize,
     /// Contexts and `!Enumerate` bodies inside each other: what is evaluated there multiplies the document.
@@ -153,7 +164,19 @@ impl<'a, W: World> Evaluator<'a, W> {
         folder: Option<&'a Path>,
     ) -> Self {
         let scopes = Vec::new();
-        Evaluator { world, inputs, document, names, engine, folder, scopes, rounds: 0, spent: 0, expanding: 0 }
+        Evaluator {
+            world,
+            inputs,
+            document,
+            names,
+            engine,
+            folder,
+            scopes,
+            depth: 0,
+            rounds: 0,
+            spent: 0,
+            expanding: 0,
+        }
     }
 
     /// The value of a node with all tags in it resolved.
@@ -170,15 +193,17 @@ impl<'a, W: World> Evaluator<'a, W> {
     }
 
     fn eval(&mut self, node: &Node) -> Result<Val> {
-        if self.world.meter().depth >= MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return self.too_deep(node);
         }
+        self.depth += 1;
         self.world.meter().depth += 1;
         let value = match &node.tag {
             Some(tag) => self.tag(tag, node),
             None => self.plain(node),
         };
         self.world.meter().depth -= 1;
+        self.depth -= 1;
         value
     }
 
@@ -323,7 +348,13 @@ impl<'a, W: World> Evaluator<'a, W> {
         }
         match self.inputs.env(&name) {
             Access::Found(value) => Ok(Val::text(value).secret_if(true)),
-            Access::Missing(_) => self.default(default),
+            Access::Missing(why) => {
+                if default.is_none() {
+                    let message = format!("the variable `{name}` {why}, so this is null");
+                    self.world.report(Diagnostic::new(Code::ENV_MISSING, message).at(node.span, ""));
+                }
+                self.default(default)
+            }
             Access::Denied => {
                 let mut finding =
                     Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
@@ -446,7 +477,12 @@ impl<'a, W: World> Evaluator<'a, W> {
         let Some([model, conditions @ ..]) = sequence(node) else {
             return self.wrong_form(node, form);
         };
-        let mut query = Query { model: String::new(), model_span: model.span, conditions: Vec::new() };
+        let mut query = Query {
+            model: String::new(),
+            model_span: model.span,
+            model_literal: model.tag.is_none(),
+            conditions: Vec::new(),
+        };
         match self.eval(model)?.peel() {
             Val::Text(name) => query.model = name.to_string(),
             Val::Unknown => return Ok(Val::Unknown),
@@ -547,17 +583,11 @@ impl<'a, W: World> Evaluator<'a, W> {
                 );
             }
         };
-        if let Some(Tag { name, .. }) = &over.tag
-            && matches!(name.as_str(), "!Value" | "!Index")
-            && self.scopes.is_empty()
-        {
-            return self.fail(
-                Code::ENUMERATE_SCOPE,
-                format!("{name} as what is enumerated belongs to an enclosing !Enumerate, and there is none"),
-                over.span,
-            );
-        }
-        let over_value = self.eval(over)?;
+        // The iterable counts as inside: depth 0 there would be the tag itself, 1 is the enclosing one.
+        self.scopes.push(None);
+        let over_value = self.eval(over);
+        self.scopes.pop();
+        let over_value = over_value?;
         let secret = matches!(over_value, Val::Secret(_));
         let rounds: Vec<(Val, Val)> = match over_value.peel() {
             Val::List(items) => {
@@ -582,7 +612,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             if self.rounds > MAX_ROUNDS {
                 return self.fail(Code::YAML_BUDGET, "this !Enumerate goes through too many rounds", node.span);
             }
-            self.scopes.push((index, value.secret_if(secret)));
+            self.scopes.push(Some((index, value.secret_if(secret))));
             self.expanding += 1;
             let result = self.eval(body);
             self.expanding -= 1;
@@ -620,10 +650,18 @@ impl<'a, W: World> Evaluator<'a, W> {
             Some(depth) => depth,
             None => return self.wrong_form(node, "!Value 0` or `!Index 0"),
         };
-        match self.scopes.len().checked_sub(depth + 1).and_then(|at| self.scopes.get(at)) {
-            Some(scope) => {
+        let scope = depth.checked_add(1).and_then(|back| self.scopes.len().checked_sub(back));
+        match scope.and_then(|at| self.scopes.get(at)) {
+            Some(Some(scope)) => {
                 let value = pick(scope).clone();
                 self.copied(value, node)
+            }
+            Some(None) => {
+                let mut message = format!("the number {depth} means the !Enumerate whose iterable this is");
+                if self.scopes.iter().any(Option::is_some) {
+                    message.push_str(&format!("; the one around it is {}", depth + 1));
+                }
+                self.fail(Code::ENUMERATE_SCOPE, message, node.span)
             }
             None => {
                 let message = match self.scopes.len() {

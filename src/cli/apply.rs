@@ -21,13 +21,13 @@ use crate::{
         render,
     },
     registry::registry,
-    store::{Committed, Store, StoreError},
+    store::{Broken, Committed, Store, StoreError},
 };
 
 /// Apply blueprints, or a saved plan, in one transaction
 ///
 /// Shows the plan and, on a terminal, asks before it writes. Either all of it is written or nothing. Exits with 0 when it
-/// is done, with 1 when it failed and nothing was written, with 3 when a saved plan is stale.
+/// is done, with 1 when it failed and nothing was written, with 3 when the database has changed since the plan was made.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, or folders to search for *.yaml and *.yml; or one plan saved by `gatewright plan --out`
@@ -60,12 +60,13 @@ const ATTEMPTS: usize = 5;
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
-    session.start_log(&config, "warn")?;
+    session.start_quiet_log(&config)?;
     let inputs = args.inputs.inputs(session, &config)?;
     let saved = saved_plan(&args.paths)?;
     super::runtime()?.block_on(async {
-        let Some(store) = database::open(&config, Mode::Prepare).await? else {
-            anyhow::bail!("the database cannot be opened");
+        let mode = if saved.is_some() { Mode::Look } else { Mode::Prepare };
+        let Some(store) = database::open(&config, mode).await? else {
+            anyhow::bail!("there is no database at {}, so this plan was made for another one", config.database.url);
         };
         let code = match saved {
             Some((path, file)) => apply_file(session, &args, &store, &path, &file).await,
@@ -98,10 +99,10 @@ async fn apply_file(
     file: &PlanFile,
 ) -> anyhow::Result<ExitCode> {
     let registry = registry()?;
-    let changes = file.open(&registry, store.key()).with_context(|| format!("{} cannot be applied", path.display()))?;
     if store.read().await?.instance() != file.instance {
         anyhow::bail!("{} was made for another database", path.display());
     }
+    let changes = file.open(&registry, store.key()).with_context(|| format!("{} cannot be applied", path.display()))?;
     if !args.json {
         output::print(&file.text)?;
     }
@@ -113,10 +114,7 @@ async fn apply_file(
             report(args, file.summary, &committed)?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(StoreError::Stale(broken)) => {
-            session.terminal.error(&anyhow::Error::from(StoreError::Stale(broken)));
-            Ok(ExitCode::from(STALE))
-        }
+        Err(StoreError::Stale(broken)) => stale(session, args, broken),
         Err(error) => Err(error.into()),
     }
 }
@@ -133,18 +131,18 @@ async fn apply_paths(
         if prepared.is_refused() {
             if args.json {
                 output::print(&format!("{:#}\n", refused(&prepared)?))?;
+            } else {
+                eprintln!("Nothing was written.");
             }
             return Ok(ExitCode::FAILURE);
         }
         let counts = prepared.plan().counts();
-        if attempt == 1 {
-            if !args.json {
-                let text = plan::plan_text(session, &prepared, args.verbose, session.terminal.stdout_colour);
-                output::print(&text)?;
-            }
-            if !prepared.plan().is_empty() && !confirmed(session, args, counts)? {
-                return Ok(ExitCode::FAILURE);
-            }
+        if !args.json {
+            let text = plan::plan_text(session, &prepared, args.verbose, session.terminal.stdout_colour);
+            output::print(&text)?;
+        }
+        if attempt == 1 && !prepared.plan().is_empty() && !confirmed(session, args, counts)? {
+            return Ok(ExitCode::FAILURE);
         }
         let run = apply::run(prepared.plan(), &session.actor(), &plan::origin(&args.paths));
         match drive::commit(store, &prepared.registry, prepared.plan(), run, SystemClock.now_us()).await {
@@ -156,15 +154,30 @@ async fn apply_paths(
             Err(drive::DriveError::Store(StoreError::Stale(broken))) => {
                 let asked = session.terminal.interactive && !args.yes;
                 if asked || attempt >= ATTEMPTS {
-                    session.terminal.error(&anyhow::Error::from(StoreError::Stale(broken)));
-                    return Ok(ExitCode::from(STALE));
+                    return stale(session, args, broken);
                 }
-                tracing::warn!(attempt, "someone else has written meanwhile; planning again");
+                if !session.global.quiet {
+                    eprintln!("note: someone else has written meanwhile; planning again");
+                }
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// Says what has changed since the plan was made.
+fn stale(session: &Session, args: &Args, broken: Vec<Broken>) -> anyhow::Result<ExitCode> {
+    if args.json {
+        let moved: Vec<String> = broken.iter().map(ToString::to_string).collect();
+        let value = json!({ "version": 1, "kind": "applied", "refused": true, "rows_written": 0, "stale": moved, "diagnostics": [] });
+        output::print(&format!("{value:#}\n"))?;
+    }
+    session.terminal.error(&anyhow::Error::from(StoreError::Stale(broken)));
+    if !args.json {
+        eprintln!("Nothing was written.");
+    }
+    Ok(ExitCode::from(STALE))
 }
 
 fn confirmed(session: &Session, args: &Args, counts: Counts) -> anyhow::Result<bool> {
@@ -183,7 +196,7 @@ fn refused(prepared: &Prepared) -> anyhow::Result<serde_json::Value> {
     let text = output::findings(output::FindingFormat::Json, &prepared.loaded.sources, &prepared.found, false);
     let findings: serde_json::Value = serde_json::from_str(&text)?;
     Ok(
-        json!({ "version": 1, "kind": "applied", "refused": true, "rows_written": 0, "diagnostics": findings["diagnostics"] }),
+        json!({ "version": 1, "kind": "applied", "refused": true, "rows_written": 0, "stale": [], "diagnostics": findings["diagnostics"] }),
     )
 }
 

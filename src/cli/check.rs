@@ -30,7 +30,7 @@ struct Probe {
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
-    session.start_log(&config, "warn")?;
+    session.start_quiet_log(&config)?;
     let mut probes = Vec::new();
     let database = super::runtime()?.block_on(async {
         match database::open(&config, Mode::Look).await? {
@@ -39,12 +39,12 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
                 let found = store.check().await?;
                 store.close().await;
                 Ok(format!(
-                    "{} {}, schema {}, revision {}, {} objects, instance {}",
+                    "{} {}, schema {}, revision {}, {}, instance {}",
                     found.engine,
                     found.engine_version,
                     found.schema_version,
                     found.revision,
-                    found.objects,
+                    output::counted(found.objects, "object", "objects"),
                     found.instance
                 ))
             }
@@ -52,12 +52,12 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     });
     let (ok, says) = match database {
         Ok(says) => (true, says),
-        Err(error) => (false, format!("{error:#}")),
+        Err(error) => (false, output::one_line(&error)),
     };
     probes.push(Probe { what: "database".to_owned(), ok, says });
     for folder in &config.blueprints.dirs {
         let (ok, says) = match std::fs::read_dir(folder) {
-            Ok(entries) => (true, format!("{} items", entries.count())),
+            Ok(entries) => (true, output::counted(entries.count(), "item", "items")),
             Err(error) => (false, error.to_string()),
         };
         probes.push(Probe { what: format!("blueprint folder {}", folder.display()), ok, says });

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     config::{Config, Flag},
-    store::{Key, Store, StoreOptions},
+    store::{Key, Store, StoreError, StoreOptions},
 };
 
 /// Where the database is.
@@ -41,15 +41,22 @@ pub async fn open(config: &Config, mode: Mode) -> anyhow::Result<Option<Store>> 
     if mode == Mode::Look && file.as_ref().is_some_and(|file| !file.exists()) {
         return Ok(None);
     }
-    let key = key(config, file.as_deref(), mode)?;
-    let options = StoreOptions { max_connections: config.database.max_connections.get(), ..StoreOptions::new(key) };
-    let store = Store::open(url, options).await?;
+    let key = match configured_key(config)? {
+        Some(key) => Some(key),
+        None => kept_key(config, file.as_deref(), mode).await?,
+    };
+    let Some(key) = key else { return Ok(None) };
+    let store = Store::open(url, options(config, key)).await?;
     if mode == Mode::Prepare {
         store.migrate().await?;
     } else if store.check().await?.schema_version == 0 {
         return Ok(None);
     }
     Ok(Some(store))
+}
+
+fn options(config: &Config, key: Key) -> StoreOptions {
+    StoreOptions { max_connections: config.database.max_connections.get(), ..StoreOptions::new(key) }
 }
 
 /// The file of an SQLite URL.
@@ -63,25 +70,47 @@ pub fn key_file(database: Option<&Path>) -> PathBuf {
     database.map_or_else(|| PathBuf::from("gatewright.key"), |path| path.with_extension("key"))
 }
 
-fn key(config: &Config, database: Option<&Path>, mode: Mode) -> anyhow::Result<Key> {
+/// The key that the configuration holds or names.
+fn configured_key(config: &Config) -> anyhow::Result<Option<Key>> {
     if let Some(secret) = &config.secret_key {
-        return Ok(Key::of_text(secret.expose()));
+        return Ok(Some(Key::of_text(secret.expose())));
     }
-    if let Some(path) = &config.secret_key_file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("secret_key_file: cannot read {}", path.display()))?;
-        let secret = crate::config::SecretKey::new(&text)
-            .map_err(|why| anyhow::anyhow!("secret_key_file {}: {why}", path.display()))?;
-        return Ok(Key::of_text(secret.expose()));
-    }
-    if config.database.url == "sqlite::memory:" {
-        return Ok(Key::generate()?);
+    let Some(path) = &config.secret_key_file else { return Ok(None) };
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("secret_key_file: cannot read {}", path.display()))?;
+    let secret = crate::config::SecretKey::new(&text)
+        .map_err(|why| anyhow::anyhow!("secret_key_file {}: {why}", path.display()))?;
+    Ok(Some(Key::of_text(secret.expose())))
+}
+
+/// The key in its file. One is made for a database that is not there yet, if that may be; nothing when it may not.
+async fn kept_key(config: &Config, database: Option<&Path>, mode: Mode) -> anyhow::Result<Option<Key>> {
+    let url = &config.database.url;
+    if url == "sqlite::memory:" {
+        return Ok(Some(Key::generate()?));
     }
     let path = key_file(database);
+    if let Some(key) = Key::load(&path)? {
+        return Ok(Some(key));
+    }
+    if database.is_none_or(Path::exists) {
+        // A database that belongs to a lost key must not get another one; a key that is thrown away tells.
+        match Store::open(url, options(config, Key::generate()?)).await {
+            Ok(store) => store.close().await,
+            // Another process may have made both since.
+            Err(StoreError::WrongKey { .. }) => {
+                return Key::load(&path)?.map(Some).with_context(|| {
+                    format!(
+                        "the key of the database is missing: there is no {}; restore it, or set secret_key",
+                        path.display()
+                    )
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     match mode {
-        Mode::Prepare => Ok(Key::load_or_create(&path)?),
-        Mode::Look => Key::load(&path)?.with_context(|| {
-            format!("the key of the database is missing: there is no {}; restore it, or set secret_key", path.display())
-        }),
+        Mode::Prepare => Ok(Some(Key::load_or_create(&path)?)),
+        Mode::Look => Ok(None),
     }
 }

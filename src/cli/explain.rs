@@ -26,8 +26,11 @@ pub fn run(_: &Session, args: Args) -> anyhow::Result<ExitCode> {
         }
         None => {
             let meant = nearest(&name, Code::all().map(|code| code.info().name));
-            let hint = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-            anyhow::bail!("there is no code {name}{hint}")
+            let hint = meant.map_or_else(
+                || "`gatewright explain` lists all of them".to_owned(),
+                |meant| format!("did you mean {meant}?"),
+            );
+            anyhow::bail!("there is no code {name}; {hint}")
         }
     }
 }

@@ -18,16 +18,16 @@ use crate::{
 /// What blueprints may see, on every command that evaluates them.
 #[derive(Debug, clap::Args)]
 pub struct InputArgs {
-    /// Give a context value; it wins over the documents' own. JSON, or else text
+    /// Give a context value, as JSON or else as text; it wins over the documents' own
     #[arg(long = "context", value_name = "KEY=VALUE", value_parser = key_value)]
     context: Vec<(String, String)>,
-    /// Let !Env see the variables of this file, and only them unless --allow-env adds others
+    /// Let !Env see the variables of this file, which has NAME=value lines
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Let !Env see variables of this process whose name matches the pattern
-    #[arg(long, value_name = "GLOB")]
+    /// Let !Env see variables of this process whose name matches the pattern, such as 'APP_*'
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
     allow_env: Vec<String>,
-    /// Let !File read files below this folder, besides the blueprints' own
+    /// Let !File read files below this folder as well as below the blueprints' own
     #[arg(long, value_name = "DIR")]
     allow_files: Vec<PathBuf>,
 }
@@ -37,6 +37,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".to_owned()),
     }
+}
+
+fn glob(text: &str) -> Result<String, String> {
+    globset::Glob::new(text).map(|_| text.to_owned()).map_err(|error| format!("{}", error.kind()))
 }
 
 impl InputArgs {
@@ -62,7 +66,7 @@ impl InputArgs {
             session.environment.iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
         let patterns: Vec<String> = config.blueprints.allow_env.iter().chain(&self.allow_env).cloned().collect();
         let environment =
-            Environment::new(given, process, &patterns).context("--allow-env takes a glob such as APP_*")?;
+            Environment::new(given, process, &patterns).context("blueprints.allow_env takes globs such as APP_*")?;
         let files = Files::new(config.blueprints.allow_files.iter().chain(&self.allow_files).cloned());
         Ok(Inputs { context, environment, files, ..Inputs::default() })
     }

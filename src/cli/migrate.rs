@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::{Session, inputs::InputArgs, output};
 use crate::{
+    base::diagnostic::Diagnostic,
     blueprint::{
         engine::{self, Options},
         load::{Labelled, Loaded},
@@ -19,7 +20,8 @@ use crate::{
 /// Rewrite blueprint files that use names or shapes of other releases
 ///
 /// Shows the changes as a diff, and with --write makes them, keeping comments and layout. Exits with 0; without --write
-/// with 2 when a file would change.
+/// with 2 when a file would change; with 1 when a file cannot be read or parsed, which does not keep the others from
+/// being rewritten. What a machine cannot rewrite is listed, for correction by hand.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, or folders to search for *.yaml and *.yml
@@ -45,26 +47,34 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let outcome = engine::run(&loaded, &inputs, &NoSecrets, &model, options)
         .map_err(|_| anyhow::anyhow!("an empty model was asked for more than it can hold"))?;
     let rewritten = migrate::rewrite(&loaded, &outcome.found);
-    for (file, text) in &rewritten.texts {
-        let before = loaded.sources.get(*file);
+    for (file, change) in &rewritten.texts {
+        let name = &loaded.sources.get(*file).name;
         if args.write {
-            let restored = if loaded.has_bom(*file) { format!("\u{feff}{text}") } else { text.clone() };
-            std::fs::write(&before.name, restored).with_context(|| format!("cannot write {}", before.name))?;
+            let mark = if loaded.has_bom(*file) { "\u{feff}" } else { "" };
+            std::fs::write(name, format!("{mark}{}", change.text)).with_context(|| format!("cannot write {name}"))?;
             if !session.global.quiet {
-                output::print(&format!("rewritten: {}\n", before.name))?;
+                output::print(&format!("rewritten: {name}\n"))?;
             }
         } else {
-            output::print(&migrate::diff(&before.name, &before.text, text))?;
+            output::print(&change.diff)?;
         }
     }
-    let left = output::sorted(&loaded.sources, rewritten.left, false);
+    // What keeps a file from being understood keeps it from being rewritten.
+    let unusable = std::mem::take(&mut loaded.found).into_iter().filter(Diagnostic::is_error);
+    let left = output::sorted(&loaded.sources, unusable.chain(rewritten.left).collect(), false);
+    let failed = left.iter().any(Diagnostic::is_error);
     if !left.is_empty() {
         let colour = session.terminal.stderr_colour;
         eprint!("{}", output::findings(output::FindingFormat::Text, &loaded.sources, &left, colour));
+        eprintln!("To be corrected by hand: {}", output::closing_line(&left));
     }
     let rewritten = rewritten.texts;
-    let plural = if rewritten.len() == 1 { "file" } else { "files" };
     let verb = if args.write { "rewritten" } else { "to rewrite" };
-    output::print(&format!("{} {plural} {verb}, {} looked at.\n", rewritten.len(), loaded.documents.len()))?;
-    Ok(if args.write || rewritten.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    let looked = output::counted(loaded.files(), "file", "files");
+    output::print(&format!("{looked} looked at, {} {verb}.\n", rewritten.len()))?;
+    Ok(match (failed, args.write || rewritten.is_empty()) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::from(2),
+    })
 }

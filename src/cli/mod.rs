@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod database;
 mod explain;
+mod export;
 mod inputs;
 mod man;
 mod migrate;
@@ -39,10 +40,10 @@ struct Global {
     /// Read the configuration from this file instead of gatewright.toml
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
-    /// When to use colour; NO_COLOR is honoured
+    /// When to use colour; auto is on a terminal, and never when NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     color: Colour,
-    /// Print only results and errors
+    /// Leave out notes and hints
     #[arg(long, short, global = true, help_heading = "Global options")]
     quiet: bool,
 }
@@ -53,6 +54,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
     Explain(explain::Args),
@@ -93,6 +95,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
+        Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),
         Command::Explain(args) => explain::run(&context, args),
@@ -123,13 +126,23 @@ impl Session {
         config::load(file.as_ref(), &self.environment, flags).context("the configuration has mistakes")
     }
 
-    /// Sets up the log; commands that answer at once only log warnings unless told otherwise.
-    fn start_log(&self, config: &Config, level: &str) -> anyhow::Result<()> {
+    /// Sets up the log of a command that answers at once: only warnings unless told otherwise, and as text also where
+    /// standard error is no terminal, since its other lines are text.
+    fn start_quiet_log(&self, config: &Config) -> anyhow::Result<()> {
         let mut log = config.log.clone();
-        if log.level == config::log::Log::default().level {
-            level.clone_into(&mut log.level);
+        let usual = config::log::Log::default();
+        if log.level == usual.level {
+            "warn".clone_into(&mut log.level);
         }
-        Ok(config::log::init(&log, self.terminal.stderr_is_terminal, self.terminal.stderr_colour)?)
+        if log.format == usual.format {
+            log.format = config::log::Format::Text;
+        }
+        self.start_log(&log)
+    }
+
+    /// Sets up the log as configured.
+    fn start_log(&self, log: &config::log::Log) -> anyhow::Result<()> {
+        Ok(config::log::init(log, self.terminal.stderr_is_terminal, self.terminal.stderr_colour)?)
     }
 
     /// Who runs the command, for the change log.

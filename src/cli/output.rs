@@ -12,11 +12,8 @@ use crate::{
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
@@ -77,8 +74,12 @@ impl Terminal {
         let mut last = error.to_string();
         for cause in error.chain().skip(1) {
             let cause = cause.to_string();
-            if !last.ends_with(&cause) {
-                text.push_str(&format!("  caused by: {}\n", cause.replace('\n', "\n  ")));
+            if last.ends_with(&cause) {
+                // The database driver repeats its cause in its own words.
+            } else if cause.contains('\n') {
+                cause.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+            } else {
+                text.push_str(&format!("  caused by: {cause}\n"));
             }
             last = cause;
         }
@@ -122,6 +123,24 @@ pub fn closing_line(found: &[Diagnostic]) -> String {
         Some(first) => format!("{summary}. Run `gatewright explain {}` for more about the first.", first.code),
         None => format!("{summary}."),
     }
+}
+
+/// A number with the noun that it counts.
+pub fn counted(number: impl TryInto<i64>, one: &str, several: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
+/// An error with its causes in one line.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// Writes to standard output.

@@ -12,7 +12,7 @@ use super::{
     output,
 };
 use crate::{
-    base::diagnostic::Diagnostic,
+    base::diagnostic::{Diagnostic, Severity, Summary},
     blueprint::{
         apply,
         drive::{self, Planned},
@@ -143,10 +143,13 @@ pub async fn prepare(
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
-    session.start_log(&config, "warn")?;
+    session.start_quiet_log(&config)?;
     let inputs = args.inputs.inputs(session, &config)?;
     super::runtime()?.block_on(async {
         let store = database::open(&config, Mode::Look).await?;
+        if store.is_none() && !session.global.quiet {
+            eprintln!("note: there is no database at {} yet; the plan is for an empty one", config.database.url);
+        }
         let prepared = prepare(session, store.as_ref(), &args.paths, &inputs, args.last_wins).await?;
         let format = if args.json { PlanFormat::Json } else { args.format };
         show(session, &prepared, format, args.verbose)?;
@@ -156,8 +159,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         if let Some(path) = &args.out {
             let Some(store) = &store else {
                 anyhow::bail!(
-                    "there is no database at {} yet, so the plan cannot be saved for it; run `gatewright apply` directly",
-                    config.database.url
+                    "a plan can only be saved for a database that exists; `gatewright apply` and `gatewright serve` create it"
                 );
             };
             save(session, &prepared, store, &args.paths, path)?;
@@ -178,6 +180,8 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
             let text = output::findings(output::FindingFormat::Json, &prepared.loaded.sources, &prepared.found, false);
             let findings: serde_json::Value = serde_json::from_str(&text)?;
             value["refused"] = serde_json::json!(prepared.is_refused());
+            let model = &prepared.planned.model;
+            value["base"] = serde_json::json!({ "instance": model.instance, "revision": model.revision });
             value["diagnostics"] = findings["diagnostics"].clone();
             output::print(&format!("{value:#}\n"))?;
         }
@@ -189,14 +193,40 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
         }
         PlanFormat::Markdown => {
             prepared.complain(session);
-            let warnings: Vec<String> = prepared.found.iter().map(|finding| finding.message.clone()).collect();
-            let after = plan.planned.clone().unwrap_or_else(|| prepared.planned.model.clone());
+            if prepared.is_refused() {
+                return Ok(output::print(&refusal_markdown(prepared))?);
+            }
+            let sources = &prepared.loaded.sources;
+            let warnings: Vec<String> = prepared
+                .found
+                .iter()
+                .filter(|finding| finding.severity == Severity::Warning)
+                .map(|finding| match finding.labels.first() {
+                    Some(label) => format!("{}: {}", sources.place(label.span), finding.message),
+                    None => finding.message.clone(),
+                })
+                .collect();
+            let after = plan.applied_to(&prepared.planned.model);
             let options = render::MarkdownOptions::default();
             let text = render::markdown(plan, &prepared.planned.model, &after, registry, &warnings, &options);
             output::print(&text)?;
         }
     }
     Ok(())
+}
+
+/// What stands in a pull request when there is no plan.
+fn refusal_markdown(prepared: &Prepared) -> String {
+    let findings = output::findings(output::FindingFormat::Text, &prepared.loaded.sources, &prepared.found, false);
+    let mut fence = "```".to_owned();
+    while findings.contains(&fence) {
+        fence.push('`');
+    }
+    let summary = Summary::of(&prepared.found);
+    format!(
+        "<!-- gatewright:plan -->\n## Gatewright plan: refused, {summary}\n\n{fence}text\n{}\n{fence}\n",
+        findings.trim_end()
+    )
 }
 
 /// The plan as text.
@@ -228,7 +258,12 @@ fn save(session: &Session, prepared: &Prepared, store: &Store, paths: &[PathBuf]
 
 /// Writes a file that only its owner may read.
 fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    use std::{
+        io::Write,
+        os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    };
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // A file that was there already keeps its mode otherwise.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())
 }

@@ -55,9 +55,9 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let format = if args.json { output::FindingFormat::Json } else { args.format };
     output::print(&output::findings(format, &loaded.sources, &found, session.terminal.stdout_colour))?;
     if format == output::FindingFormat::Text {
-        let files = loaded.documents.len();
-        let counted = format!("{files} file{}, {} entries", if files == 1 { "" } else { "s" }, outcome.entries);
-        output::print(&format!("{counted}: {}\n", output::closing_line(&found)))?;
+        let files = output::counted(loaded.files(), "file", "files");
+        let entries = output::counted(loaded.entries(), "entry", "entries");
+        output::print(&format!("{files}, {entries}: {}\n", output::closing_line(&found)))?;
     }
     let refused = found.iter().any(Diagnostic::is_error);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -24,7 +24,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
-    session.start_log(&config, "warn")?;
+    session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
         let Some(store) = database::open(&config, Mode::Look).await? else {
             anyhow::bail!("there is no database at {}", config.database.url);

@@ -82,7 +82,7 @@ impl Kind for Brand {
     const NAME: &'static str = "authentik_brands.brand";
     const TITLE: &'static str = "Brand";
     const ALIASES: &'static [&'static str] = &["authentik_tenants.tenant"];
-    const KEYS: &'static [Key] = &[Key::of(&["domain"])];
+    const KEYS: &'static [Key] = &[Key::of(&["domain"]), Key::at_most_one(&["default"])];
     const REQUIRED: &'static [&'static str] = &["domain"];
     const REFERENCES: &'static [Reference] = &[
         Reference::one("flow_authentication", "authentik_flows.flow"),

@@ -31,7 +31,7 @@ impl Kind for Group {
     const KEYS: &'static [Key] = &[Key::of(&["name"])];
     const REQUIRED: &'static [&'static str] = &["name"];
     const REFERENCES: &'static [Reference] = &[
-        Reference::one("parent", "authentik_core.group"),
+        Reference::one("parent", "authentik_core.group").acyclic(),
         Reference::inverse("users", "authentik_core.user", "groups"),
         Reference::many("roles", "authentik_rbac.role").exclusive(),
     ];

@@ -73,17 +73,24 @@ pub struct Key {
     pub fields: &'static [&'static str],
     /// When set, the key is unique over all kinds of the family and not only within the kind.
     pub family: Option<Family>,
+    /// Whether only objects count whose (single, boolean) field is true: at most one of them may have it set.
+    pub only_true: bool,
 }
 
 impl Key {
     /// Unique within the kind.
     pub const fn of(fields: &'static [&'static str]) -> Self {
-        Key { fields, family: None }
+        Key { fields, family: None, only_true: false }
     }
 
     /// Unique over all kinds of a family.
     pub const fn in_family(fields: &'static [&'static str], family: Family) -> Self {
-        Key { fields, family: Some(family) }
+        Key { fields, family: Some(family), only_true: false }
+    }
+
+    /// At most one object of the kind may have the boolean field set.
+    pub const fn at_most_one(field: &'static [&'static str; 1]) -> Self {
+        Key { fields: field, family: None, only_true: true }
     }
 }
 
@@ -116,22 +123,48 @@ pub struct Reference {
     /// Set when this field is the far side of another kind's list field: the edges belong to that
     /// field of the target, and writing here replaces them from the other end.
     pub inverse: Option<&'static str>,
+    /// Whether following the field from object to object must come to an end.
+    pub acyclic: bool,
 }
 
 impl Reference {
     /// A reference to one object; cleared when the target goes.
     pub const fn one(field: &'static str, target: &'static str) -> Self {
-        Reference { field, target, many: false, on_delete: OnDelete::Clear, exclusive: false, inverse: None }
+        Reference {
+            field,
+            target,
+            many: false,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: None,
+            acyclic: false,
+        }
     }
 
     /// A set of references; a target that goes leaves the set.
     pub const fn many(field: &'static str, target: &'static str) -> Self {
-        Reference { field, target, many: true, on_delete: OnDelete::Clear, exclusive: false, inverse: None }
+        Reference {
+            field,
+            target,
+            many: true,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: None,
+            acyclic: false,
+        }
     }
 
     /// The far side of the list field `there` of kind `target`.
     pub const fn inverse(field: &'static str, target: &'static str, there: &'static str) -> Self {
-        Reference { field, target, many: true, on_delete: OnDelete::Clear, exclusive: false, inverse: Some(there) }
+        Reference {
+            field,
+            target,
+            many: true,
+            on_delete: OnDelete::Clear,
+            exclusive: false,
+            inverse: Some(there),
+            acyclic: false,
+        }
     }
 
     /// The holder is deleted with its target.
@@ -143,6 +176,12 @@ impl Reference {
     /// The target cannot be deleted while it is referred to.
     pub const fn protect(mut self) -> Self {
         self.on_delete = OnDelete::Protect;
+        self
+    }
+
+    /// Following the field never leads back.
+    pub const fn acyclic(mut self) -> Self {
+        self.acyclic = true;
         self
     }
 

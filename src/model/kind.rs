@@ -1,10 +1,13 @@
 //! The trait that makes a struct a kind of object.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::field::{Family, Key, Reference};
+use super::field::{Family, Key, Ref, Reference};
 
 /// A type of object, named as blueprints name it.
 ///
@@ -110,6 +113,8 @@ pub enum Change {
         release: &'static str,
         /// Gives the value in our shape, or nothing when the value is not of the other shape.
         convert: fn(&Value) -> Option<Value>,
+        /// JSON Schema of the other shape, for the published schemas.
+        shape: fn() -> Value,
     },
 }
 
@@ -118,6 +123,8 @@ pub enum Change {
 pub struct Report {
     /// In the order found.
     pub findings: Vec<Finding>,
+    /// Kind names of the objects that the object refers to, as far as they are known.
+    pub kinds: HashMap<Uuid, &'static str>,
 }
 
 /// One cross-field finding.
@@ -132,6 +139,11 @@ pub struct Finding {
 }
 
 impl Report {
+    /// Name of the kind of an object that the checked one refers to, if it is known.
+    pub fn kind_of(&self, target: Ref) -> Option<&'static str> {
+        self.kinds.get(&target.0).copied()
+    }
+
     /// Refuses the object, pointing at `field`.
     pub fn error(&mut self, field: &'static str, message: impl Into<String>) {
         self.findings.push(Finding { field, message: message.into(), refuses: true });

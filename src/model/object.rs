@@ -69,6 +69,9 @@ impl Object {
     /// The value of a natural identifier as it is indexed, if the object has one in every field of the key.
     pub fn key_value(&self, key: &Key) -> Option<String> {
         let mut values = Vec::with_capacity(key.fields.len());
+        if key.only_true && key.fields.iter().any(|field| self.attrs.get(*field) != Some(&Value::Bool(true))) {
+            return None;
+        }
         for field in key.fields {
             match (self.edges.get(field).and_then(|targets| targets.first()), self.attrs.get(*field)) {
                 (Some(target), _) => values.push(Value::String(target.to_string())),

@@ -7,6 +7,7 @@ use std::{
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::{
     field::{Family, Key, Reference},
@@ -85,7 +86,7 @@ pub struct KindInfo {
     /// Attributes in declaration order.
     pub fields: IndexMap<String, FieldInfo>,
     secrets: Vec<(&'static str, SecretMode)>,
-    check: fn(&Value) -> Result<Report, String>,
+    check: fn(&Value, HashMap<Uuid, &'static str>) -> Result<Report, String>,
 }
 
 impl fmt::Debug for KindInfo {
@@ -130,12 +131,13 @@ impl KindInfo {
         self.secrets.iter().copied()
     }
 
-    /// Runs the kind's cross-field check on a whole object (attributes, references as ids, secrets as text).
+    /// Runs the kind's cross-field check on a whole object (attributes, references as ids, secrets as text), given the
+    /// kind names of the objects that it refers to.
     ///
     /// # Errors
     /// The text of the deserializer when the object does not fit the struct; the schema normally refuses it before.
-    pub fn check(&self, object: &Value) -> Result<Report, String> {
-        (self.check)(object)
+    pub fn check(&self, object: &Value, kinds: HashMap<Uuid, &'static str>) -> Result<Report, String> {
+        (self.check)(object, kinds)
     }
 }
 
@@ -216,6 +218,10 @@ impl Registry {
                 let targets = self.targets(reference.target);
                 if targets.is_empty() {
                     return wrong(&format!("unknown target {}", reference.target));
+                }
+                // An alias would be found here and be refused by every comparison of names later.
+                if self.find(reference.target).is_some_and(|kind| kind.name != reference.target) {
+                    return wrong(&format!("target {} is an alias", reference.target));
                 }
                 if let Some(there) = reference.inverse {
                     let far = targets.iter().all(|kind| {
@@ -362,9 +368,9 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         not_creatable: K::NOT_CREATABLE,
         fields,
         secrets,
-        check: |object| {
+        check: |object, kinds| {
             let kind: K = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
-            let mut report = Report::default();
+            let mut report = Report { kinds, ..Report::default() };
             kind.check(&mut report);
             Ok(report)
         },

@@ -9,7 +9,7 @@ use crate::model::{Family, Key, Kind, Ref, Reference};
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DockerConnection {
-    /// Name of the connection.
+    /// Name by which outposts and people choose the connection, unique.
     #[schemars(length(min = 1))]
     pub name: String,
     /// Uses the engine of the machine that the server runs on.

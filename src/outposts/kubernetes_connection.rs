@@ -9,7 +9,7 @@ use crate::model::{Family, Key, Kind, Report, SecretJson};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KubernetesConnection {
-    /// Name of the connection.
+    /// Name by which outposts and people choose the connection, unique.
     #[schemars(length(min = 1))]
     pub name: String,
     /// Uses the cluster that the server runs in, by its service account.

@@ -68,6 +68,12 @@ impl Kind for Outpost {
         } else if self.providers.is_empty() {
             report.error("providers", "is empty; only the embedded outpost may be without, name at least one provider");
         }
+        let fitting = self.outpost_type.provider_kind();
+        for provider in &self.providers {
+            if let Some(kind) = report.kind_of(*provider).filter(|kind| *kind != fitting) {
+                report.error("providers", format!("of this type of outpost are of {fitting}, but one is of {kind}"));
+            }
+        }
         for key in self.config.unknown.keys() {
             let known = serde_json::to_value(OutpostConfig::default()).unwrap_or_default();
             let names = known.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
@@ -89,6 +95,18 @@ pub enum OutpostType {
     Radius,
     /// Remote access providers.
     Rac,
+}
+
+impl OutpostType {
+    /// Kind of the providers that such an outpost serves.
+    fn provider_kind(self) -> &'static str {
+        match self {
+            OutpostType::Proxy => "authentik_providers_proxy.proxyprovider",
+            OutpostType::Ldap => "authentik_providers_ldap.ldapprovider",
+            OutpostType::Radius => "authentik_providers_radius.radiusprovider",
+            OutpostType::Rac => "authentik_providers_rac.racprovider",
+        }
+    }
 }
 
 /// How an outpost runs. Keys that are left out have their defaults.

@@ -62,6 +62,10 @@ impl Kind for PolicyBinding {
     const READ_ONLY: &'static [&'static str] = &["policy_obj", "group_obj", "user_obj"];
 
     fn check(&self, report: &mut Report) {
+        let entitlement = report.kind_of(self.target) == Some("authentik_core.applicationentitlement");
+        if entitlement && self.policy.is_some() {
+            report.error("policy", "cannot decide about an entitlement; bind a group or a user to it");
+        }
         let given: Vec<&'static str> = [("policy", self.policy), ("group", self.group), ("user", self.user)]
             .into_iter()
             .filter_map(|(field, reference)| reference.map(|_| field))

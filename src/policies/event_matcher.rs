@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     identity::event::EventAction,
@@ -38,9 +38,19 @@ impl Kind for EventMatcherPolicy {
     const KEYS: &'static [Key] = &[Key::in_family(&["name"], Family::Policy)];
     const REQUIRED: &'static [&'static str] = &["name"];
     const CHANGES: &'static [Change] = &[
-        Change::Converted { field: "action", release: "2023.3", convert: empty_to_null },
-        Change::Converted { field: "client_ip", release: "2023.3", convert: empty_to_null },
-        Change::Converted { field: "app", release: "2023.3", convert: empty_to_null },
+        Change::Converted {
+            field: "action",
+            release: "2023.3",
+            convert: empty_to_null,
+            shape: || json!({ "const": "" }),
+        },
+        Change::Converted {
+            field: "client_ip",
+            release: "2023.3",
+            convert: empty_to_null,
+            shape: || json!({ "const": "" }),
+        },
+        Change::Converted { field: "app", release: "2023.3", convert: empty_to_null, shape: || json!({ "const": "" }) },
     ];
     const READ_ONLY: &'static [&'static str] = &["bound_to"];
 

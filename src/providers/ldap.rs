@@ -19,7 +19,7 @@ pub struct LdapProvider {
     pub authorization_flow: Ref,
     /// Flow that ends the session of a bind (2024.10).
     pub invalidation_flow: Option<Ref>,
-    /// Mappings of the provider.
+    /// Property mappings for the entries that the directory serves.
     pub property_mappings: Vec<Ref>,
     /// Distinguished name below which the directory lives. Providers on one outpost need different ones.
     #[schemars(length(min = 1))]

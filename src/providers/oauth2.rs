@@ -108,7 +108,12 @@ impl Kind for OAuth2Provider {
         &[Generated { field: "client_id", length: 40 }, Generated { field: "client_secret", length: 128 }];
     const CHANGES: &'static [Change] = &[
         Change::Renamed { from: "jwt_federation_sources", to: "jwks_sources", release: "2024.12" },
-        Change::Converted { field: "redirect_uris", release: "2024.10", convert: redirect_uris_from_text },
+        Change::Converted {
+            field: "redirect_uris",
+            release: "2024.10",
+            convert: redirect_uris_from_text,
+            shape: || json!({ "type": "string" }),
+        },
     ];
     const READ_ONLY: &'static [&'static str] = &[
         "assigned_application_slug",

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::saml::{DigestAlgorithm, NameIdFormat, SignatureAlgorithm, name_id_of_later_releases},
+    base::saml::{
+        DigestAlgorithm, NameIdFormat, SignatureAlgorithm, name_id_of_later_releases, name_id_shape_of_later_releases,
+    },
     model::{Change, Family, Key, Kind, Ref, Reference, Report},
 };
 
@@ -117,8 +119,12 @@ impl Kind for SamlProvider {
         Reference::one("verification_kp", "authentik_crypto.certificatekeypair").protect(),
         Reference::one("encryption_kp", "authentik_crypto.certificatekeypair"),
     ];
-    const CHANGES: &'static [Change] =
-        &[Change::Converted { field: "default_name_id_policy", release: "2025.8", convert: name_id_of_later_releases }];
+    const CHANGES: &'static [Change] = &[Change::Converted {
+        field: "default_name_id_policy",
+        release: "2025.8",
+        convert: name_id_of_later_releases,
+        shape: name_id_shape_of_later_releases,
+    }];
     const READ_ONLY: &'static [&'static str] = &[
         "assigned_application_slug",
         "assigned_application_name",

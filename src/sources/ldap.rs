@@ -150,8 +150,8 @@ impl Kind for LdapSource {
         Reference::one("peer_certificate", "authentik_crypto.certificatekeypair").protect(),
         Reference::one("client_certificate", "authentik_crypto.certificatekeypair"),
         Reference::one("sync_parent_group", "authentik_core.group"),
-        Reference::many("property_mappings", "authentik_sources_ldap.ldappropertymapping"),
-        Reference::many("property_mappings_group", "authentik_sources_ldap.ldappropertymapping"),
+        Reference::many("property_mappings", "authentik_sources_ldap.ldapsourcepropertymapping"),
+        Reference::many("property_mappings_group", "authentik_sources_ldap.ldapsourcepropertymapping"),
     ];
     const CHANGES: &'static [Change] = &[
         Change::Renamed { from: "user_property_mappings", to: "property_mappings", release: "2024.8" },

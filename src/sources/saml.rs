@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{GroupMatchingMode, USER_PATH_TEMPLATE, UserMatchingMode};
 use crate::{
-    base::saml::{DigestAlgorithm, NameIdFormat, SignatureAlgorithm, name_id_of_later_releases},
+    base::saml::{
+        DigestAlgorithm, NameIdFormat, SignatureAlgorithm, name_id_of_later_releases, name_id_shape_of_later_releases,
+    },
     model::{Change, Family, Key, Kind, Ref, Reference, Report},
     policies::EngineMode,
 };
@@ -124,8 +126,12 @@ impl Kind for SamlSource {
         Reference::one("signing_kp", "authentik_crypto.certificatekeypair"),
         Reference::one("encryption_kp", "authentik_crypto.certificatekeypair"),
     ];
-    const CHANGES: &'static [Change] =
-        &[Change::Converted { field: "name_id_policy", release: "2024.10", convert: name_id_of_later_releases }];
+    const CHANGES: &'static [Change] = &[Change::Converted {
+        field: "name_id_policy",
+        release: "2024.10",
+        convert: name_id_of_later_releases,
+        shape: name_id_shape_of_later_releases,
+    }];
     const READ_ONLY: &'static [&'static str] = &["managed"];
 
     fn check(&self, report: &mut Report) {

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::mail;
 use crate::model::{Change, Family, Key, Kind, Report, SecretText};
@@ -85,8 +85,12 @@ impl Kind for EmailStage {
     const FAMILIES: &'static [Family] = &[Family::Stage];
     const KEYS: &'static [Key] = &[Key::in_family(&["name"], Family::Stage)];
     const REQUIRED: &'static [&'static str] = &["name"];
-    const CHANGES: &'static [Change] =
-        &[Change::Converted { field: "token_expiry", release: "2025.8", convert: minutes_of_duration }];
+    const CHANGES: &'static [Change] = &[Change::Converted {
+        field: "token_expiry",
+        release: "2025.8",
+        convert: minutes_of_duration,
+        shape: || json!({ "type": "string", "pattern": "=" }),
+    }];
 
     fn check(&self, report: &mut Report) {
         mail::check_template(&self.template, report);
@@ -115,8 +119,6 @@ fn minutes_of_duration(value: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::stages::judge;
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ContainsNul;
 
-/// Makes a value storable: refuses U+0000, which PostgreSQL has no room for, and turns whole floats from 10^16
-/// that fit an integer into that integer, because PostgreSQL gives them back so.
+/// Makes a value storable: refuses U+0000, which PostgreSQL has no room for, and settles what PostgreSQL's numbers
+/// do not tell apart: whole floats from 10^16 that fit an integer become that integer, and minus zero becomes zero.
 pub(super) fn storable(value: Value) -> Result<Value, ContainsNul> {
     Ok(match value {
         Value::String(text) => Value::String(without_nul(text)?),
@@ -19,6 +19,7 @@ pub(super) fn storable(value: Value) -> Result<Value, ContainsNul> {
                 .collect::<Result<Map<_, _>, _>>()?,
         ),
         Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(0.0) => Value::from(0.0),
             Some(float) if (1e16..18_446_744_073_709_551_616.0).contains(&float) => Value::from(float as u64),
             Some(float) if (-9_223_372_036_854_775_808.0..=-1e16).contains(&float) => Value::from(float as i64),
             _ => Value::Number(number),
@@ -88,8 +89,8 @@ mod tests {
         assert_eq!(storable(json!({ "a": ["x\0"] })), Err(ContainsNul));
         assert_eq!(storable(json!({ "a\0": 1 })), Err(ContainsNul));
         assert_eq!(
-            storable(json!([1e16, -1e16, 1.5, 1e300])),
-            Ok(json!([10_000_000_000_000_000_u64, -10_000_000_000_000_000_i64, 1.5, 1e300]))
+            storable(json!([1e16, -1e16, 1.5, 1e300, -0.0])),
+            Ok(json!([10_000_000_000_000_000_u64, -10_000_000_000_000_000_i64, 1.5, 1e300, 0.0]))
         );
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr, sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use sqlx::{
     ConnectOptions, Connection, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
@@ -17,7 +18,12 @@ use sqlx::{
     types::Json,
 };
 
-use super::sql::{self, Statement, Value};
+use super::{
+    StoreError,
+    engine::{Engine, code},
+    error::Doing,
+    sql::{self, Statement, Value},
+};
 
 /// Called with the text of each statement of a commit, before it runs.
 pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
@@ -33,24 +39,6 @@ const ABANDONED: &str = "60000";
 pub(super) enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
-}
-
-/// Which engine, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// A file, or memory.
-    Sqlite,
-    /// A server.
-    Postgres,
-}
-
-impl std::fmt::Display for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Engine::Sqlite => "SQLite",
-            Engine::Postgres => "PostgreSQL",
-        })
-    }
 }
 
 /// Where a writer's turn ends before it begins.
@@ -76,7 +64,7 @@ impl Pool {
             .synchronous(if lasting { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
             .foreign_keys(true)
             .busy_timeout(wait)
-            .row_buffer_size(1000)
+            .row_buffer_size(500)
             .disable_statement_logging();
         let open = || {
             SqlitePoolOptions::new()
@@ -253,6 +241,31 @@ impl Tx {
         }
     }
 
+    /// Runs a query and hands each row on as it comes, without keeping them: for results of many rows.
+    pub(super) async fn fetch_each(
+        &mut self,
+        doing: &'static str,
+        statement: Statement,
+        mut take: impl FnMut(Row) -> std::result::Result<(), StoreError> + Send,
+    ) -> std::result::Result<(), StoreError> {
+        self.observe(statement.text());
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let mut rows = bind_sqlite(statement).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.doing(doing)? {
+                    take(Row::Sqlite(row))?;
+                }
+            }
+            Inner::Postgres(tx) => {
+                let mut rows = bind_postgres(statement).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await.doing(doing)? {
+                    take(Row::Postgres(row))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a migration, which may hold several statements.
     pub(super) async fn execute_script(&mut self, script: &'static str) -> Result<()> {
         self.observe(script);
@@ -303,6 +316,10 @@ pub(super) enum Row {
 
 impl Row {
     pub(super) fn text(&self, column: usize) -> Result<String> {
+        self.get(column)
+    }
+
+    pub(super) fn str(&self, column: usize) -> Result<&str> {
         self.get(column)
     }
 
@@ -364,31 +381,10 @@ fn bind_postgres(statement: Statement) -> Query<'static, Postgres, PgArguments> 
     query
 }
 
-fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
-}
-
 /// Whether someone else holds a lock that was waited for. PostgreSQL, whose codes have five characters: lock not
 /// available. SQLite, whose codes are smaller numbers: the primary code 5 is in the low byte.
 fn is_busy(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| {
         code == "55P03" || code.len() < 5 && code.parse::<u32>().is_ok_and(|number| number & 0xff == 5)
     })
-}
-
-/// Whether the disk that the database is on is full.
-pub(super) fn is_full(error: &sqlx::Error) -> bool {
-    code(error).is_some_and(|code| code == "53100" || code == "13")
-}
-
-/// Whether the connection is gone, so that nobody here knows what the server did last.
-pub(super) fn is_lost(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_))
-        // PostgreSQL: the server was told to end the session.
-        || code(error).is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-}
-
-/// Whether no connection became free in time.
-pub(super) fn is_exhausted(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     changeset::Precondition,
-    db,
+    engine,
     password::PasswordError,
     seal::{KeyError, UnsealError},
 };
@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error("cannot open the {engine} database{}", at.as_ref().map(|at| format!(" {at}")).unwrap_or_default())]
     Open {
         /// Which engine.
-        engine: db::Engine,
+        engine: engine::Engine,
         /// The file, if it is one.
         at: Option<String>,
         /// Why.
@@ -54,7 +54,10 @@ pub enum StoreError {
         known: i64,
     },
     /// The schema is older than this program needs, or there is none.
-    #[error("the database has schema version {found} and this program needs {known}; run `gatewright migrate`")]
+    #[error(
+        "the database has schema version {found} and this program needs {known}; `gatewright serve` \
+         and `gatewright apply` bring it up to date"
+    )]
     NotMigrated {
         /// Version of the database; 0 when it is empty.
         found: i64,
@@ -284,9 +287,9 @@ pub(super) trait Doing<T> {
 impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, StoreError> {
         self.map_err(|source| {
-            if db::is_full(&source) {
+            if engine::is_full(&source) {
                 StoreError::Full { doing, source }
-            } else if db::is_exhausted(&source) {
+            } else if engine::is_exhausted(&source) {
                 StoreError::Exhausted { doing }
             } else {
                 StoreError::Database { doing, source }

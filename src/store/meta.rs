@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{StoreError, db::Tx, error::Doing, migrate, seal::Key, sql::Statement};
+use super::{StoreError, db::Tx, error::Doing, migrations, seal::Key, sql::Statement};
 
 pub(super) const SCHEMA_VERSION: &str = "schema_version";
 pub(super) const INSTANCE: &str = "instance";
@@ -52,13 +52,13 @@ impl Head {
 
 impl Meta {
     pub(super) fn refuse_newer(&self) -> Result<(), StoreError> {
-        let (found, known) = (self.schema_version, migrate::SCHEMA_VERSION);
+        let (found, known) = (self.schema_version, migrations::SCHEMA_VERSION);
         if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(()) }
     }
 
     pub(super) fn require_current(&self) -> Result<(), StoreError> {
         self.refuse_newer()?;
-        let (found, known) = (self.schema_version, migrate::SCHEMA_VERSION);
+        let (found, known) = (self.schema_version, migrations::SCHEMA_VERSION);
         if found < known { Err(StoreError::NotMigrated { found, known }) } else { Ok(()) }
     }
 

@@ -1,7 +1,6 @@
-//! The schema's versions: SQL files in `migrations/`, embedded in the program and run in order in one transaction.
+//! Bringing a database to this program's schema, in one transaction.
 //!
-//! A database knows its version (`meta`, key `schema_version`); version n is the state after the n-th file. Files that
-//! were part of a release are never edited. Migrating takes the writers' turn, so any number of processes may
+//! Migrating takes the writers' turn, so any number of processes may
 //! start at once: one migrates, the others wait and find nothing to do.
 
 use uuid::Uuid;
@@ -10,19 +9,9 @@ use super::{
     Store, StoreError,
     error::Doing,
     meta::{self, Head, Meta},
+    migrations::{MIGRATIONS, SCHEMA_VERSION},
     sql::{List, Statement, Value},
 };
-
-struct Migration {
-    name: &'static str,
-    script: &'static str,
-}
-
-const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_objects", script: include_str!("../../migrations/0001_objects.sql") }];
-
-/// The schema version that this program reads and writes.
-pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 impl Store {
     /// Brings the schema up to date; on an empty database, makes it and gives the store its identity.

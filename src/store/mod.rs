@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `db` | the engines: opening, snapshots, the writers' turn, binding; nothing else names an engine |
 //! | `sql` | statements with lists of placeholders; nothing else builds SQL text |
-//! | `migrate`, `meta` | versions of the schema, and what a database knows about itself |
+//! | `migrations`, `migrate` | versions of the schema, and going from one to the next |
+//! | `meta` | what a database knows about itself |
 //! | `read` | [`Reader`]: objects out of one snapshot |
 //! | `changeset`, `commit` | what a transaction writes, and writing it |
 //! | `audit` | the change log and its hash chain |
@@ -17,9 +18,11 @@ mod canonical;
 pub mod changeset;
 mod commit;
 mod db;
+mod engine;
 mod error;
 mod meta;
 mod migrate;
+mod migrations;
 pub mod password;
 mod read;
 pub mod seal;
@@ -37,9 +40,10 @@ use zeroize::Zeroizing;
 
 pub use audit::{AuditFault, AuditReport, ChangeRecord, RunRecord};
 pub use commit::Committed;
-pub use db::{Engine, Observer};
+pub use db::Observer;
+pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
-pub use migrate::SCHEMA_VERSION;
+pub use migrations::SCHEMA_VERSION;
 pub use password::{check_password, verify_password};
 pub use read::Reader;
 pub use seal::{Key, KeyError};
@@ -56,7 +60,7 @@ pub struct StoreOptions {
     pub key: Key,
     /// Connections at most, at least 2.
     pub max_connections: u32,
-    /// Rows per statement when writing.
+    /// Rows per statement at most when writing; rows of many columns go in smaller statements.
     pub batch_rows: usize,
     /// Called before each statement of a commit; for tests.
     pub observer: Option<Observer>,

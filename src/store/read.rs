@@ -28,29 +28,47 @@ pub struct Reader {
     meta: Meta,
 }
 
-/// Which objects a load takes, as the condition of a query over `object o`.
+/// Which objects a load takes.
 enum Selection {
     Kinds(Vec<String>),
     Ids(Vec<Uuid>),
 }
 
 impl Selection {
-    fn condition(&self) -> &'static str {
-        match self {
-            Selection::Kinds(_) => " WHERE o.kind IN ({})",
-            Selection::Ids(_) => " WHERE o.id IN ({})",
-        }
-    }
-
-    fn list(&self) -> Vec<Value> {
-        match self {
-            Selection::Kinds(kinds) => kinds.iter().map(|kind| Value::from(kind.as_str())).collect(),
-            Selection::Ids(ids) => ids.iter().map(|id| Value::from(*id)).collect(),
-        }
-    }
-
+    /// A query for the rows whose column, with which `select` ends, holds the id of one of the objects.
+    ///
+    /// A subquery and not a join: the engine then goes through the ids in their order, which for SQLite is twice as fast.
     fn query(&self, select: &'static str) -> Statement {
-        Statement::with_lists(&[select, self.condition()], Vec::new(), vec![List::Values(self.list())])
+        let (condition, list) = match self {
+            Selection::Kinds(kinds) => (
+                " IN (SELECT o.id FROM object o WHERE o.kind IN ({}))",
+                kinds.iter().map(|kind| Value::from(kind.as_str())).collect(),
+            ),
+            Selection::Ids(ids) => (" IN ({})", ids.iter().map(|id| Value::from(*id)).collect()),
+        };
+        Statement::with_lists(&[select, condition], Vec::new(), vec![List::Values(list)])
+    }
+
+    /// The query for the objects themselves.
+    fn objects(&self) -> Statement {
+        const SELECT: &str = "SELECT o.id, o.number, o.kind, o.attrs, o.revision, o.created, o.updated FROM object o";
+        match self {
+            Selection::Kinds(kinds) => {
+                let list = kinds.iter().map(|kind| Value::from(kind.as_str())).collect();
+                Statement::with_lists(&[SELECT, " WHERE o.kind IN ({})"], Vec::new(), vec![List::Values(list)])
+            }
+            Selection::Ids(ids) => {
+                let list = ids.iter().map(|id| Value::from(*id)).collect();
+                Statement::with_lists(&[SELECT, " WHERE o.id IN ({})"], Vec::new(), vec![List::Values(list)])
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Selection::Kinds(kinds) => kinds.is_empty(),
+            Selection::Ids(ids) => ids.is_empty(),
+        }
     }
 }
 
@@ -101,11 +119,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load_ids(
-        &mut self,
-        registry: &Registry,
-        ids: impl IntoIterator<Item = Uuid>,
-    ) -> Result<Vec<Object>, StoreError> {
+    pub async fn load_ids(&mut self, registry: &Registry, ids: Vec<Uuid>) -> Result<Vec<Object>, StoreError> {
         let mut objects = Vec::new();
         for chunk in chunks(ids, LIST) {
             objects.append(&mut self.load(registry, &Selection::Ids(chunk)).await?);
@@ -168,7 +182,7 @@ impl Reader {
                 ids.remove(&object.id);
             }
         }
-        objects.append(&mut self.load_ids(registry, ids).await?);
+        objects.append(&mut self.load_ids(registry, ids.into_iter().collect()).await?);
         Ok(objects)
     }
 
@@ -189,7 +203,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ownership(&mut self, objects: impl IntoIterator<Item = Uuid>) -> Result<Vec<Ownership>, StoreError> {
+    pub async fn ownership(&mut self, objects: Vec<Uuid>) -> Result<Vec<Ownership>, StoreError> {
         let mut found = Vec::new();
         for chunk in chunks(objects, LIST) {
             let list = List::Values(chunk.into_iter().map(Value::from).collect());
@@ -216,86 +230,93 @@ impl Reader {
     }
 
     async fn load(&mut self, registry: &Registry, selection: &Selection) -> Result<Vec<Object>, StoreError> {
-        if selection.list().is_empty() {
+        if selection.is_empty() {
             return Ok(Vec::new());
         }
-        let mut unknown = HashSet::new();
-        let rows = self
-            .tx
-            .fetch(
-                selection
-                    .query("SELECT o.id, o.number, o.kind, o.attrs, o.revision, o.created, o.updated FROM object o"),
-            )
-            .await
-            .doing("reading objects")?;
-        let mut objects = Vec::with_capacity(rows.len());
-        let mut places = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let name = row.text(2).doing("reading objects")?;
-            let Some(kind) = registry.find(&name) else {
-                if unknown.insert(name.clone()) {
-                    tracing::warn!(kind = name, "objects of a kind that this program does not know are left alone");
-                }
-                continue;
-            };
-            let object = object(&row, kind).doing("reading objects")?;
-            let object = Object { id: id(&row, 0)?, ..object };
-            places.insert(object.id, objects.len());
-            objects.push(object);
+        let mut load = Load::new(registry);
+        self.tx.fetch_each("reading objects", selection.objects(), |row| load.object(&row)).await?;
+        if load.objects.is_empty() {
+            return Ok(load.objects);
         }
-        if objects.is_empty() {
-            return Ok(objects);
-        }
+        let edges = selection.query("SELECT e.source, e.field, e.target, e.position FROM object_edge e WHERE e.source");
+        self.tx.fetch_each("reading references", edges, |row| load.edge(&row)).await?;
+        let secrets = selection.query("SELECT s.object, s.field, s.digest FROM secret s WHERE s.object");
+        let sealed = |row: &Row| {
+            let digest = row.bytes(2).doing("reading secrets")?.try_into();
+            digest.map(SecretState::Sealed).map_err(|_| StoreError::Corrupt { what: "a digest of a secret".into() })
+        };
+        self.tx.fetch_each("reading secrets", secrets, |row| load.secret(&row, sealed(&row)?)).await?;
+        let hashes = selection.query("SELECT s.object, s.field, s.hash FROM credential s WHERE s.object");
+        let hash = |row: &Row| row.text(2).doing("reading credentials").map(SecretState::Password);
+        self.tx.fetch_each("reading credentials", hashes, |row| load.secret(&row, hash(&row)?)).await?;
+        Ok(load.finish())
+    }
+}
 
-        let rows = self
-            .tx
-            .fetch(selection.query(
-                "SELECT e.source, e.field, e.target, e.position FROM object_edge e JOIN object o ON o.id = e.source",
-            ))
-            .await
-            .doing("reading references")?;
-        let mut positions = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Some(place) = places.get(&id(row, 0)?) else { continue };
-            let object = &objects[*place];
-            let field = row.text(1).doing("reading references")?;
-            let kind = registry.get(object.kind);
-            match kind.reference(&field) {
-                Some(reference) => {
-                    let position = row.int(3).doing("reading references")?;
-                    positions.push((*place, reference.field, position, id(row, 2)?));
-                }
-                None => warn_unknown(&mut unknown, kind, field),
+/// Objects on their way out of the rows of four queries.
+struct Load<'r> {
+    registry: &'r Registry,
+    objects: Vec<Object>,
+    places: HashMap<Uuid, usize>,
+    /// Place of the source, field, position, target.
+    edges: Vec<(usize, &'static str, i64, Uuid)>,
+    /// Kinds and fields that were warned of.
+    unknown: HashSet<String>,
+}
+
+impl<'r> Load<'r> {
+    fn new(registry: &'r Registry) -> Load<'r> {
+        Load { registry, objects: Vec::new(), places: HashMap::new(), edges: Vec::new(), unknown: HashSet::new() }
+    }
+
+    fn object(&mut self, row: &Row) -> Result<(), StoreError> {
+        let name = row.str(2).doing("reading objects")?;
+        let Some(kind) = self.registry.find(name) else {
+            if self.unknown.insert(name.to_owned()) {
+                tracing::warn!(kind = name, "objects of a kind that this program does not know are left alone");
             }
-        }
-        positions.sort_unstable();
-        for (place, field, _, target) in positions {
-            objects[place].edges.entry(field).or_default().push(target);
-        }
+            return Ok(());
+        };
+        let id = id(row, 0)?;
+        self.places.insert(id, self.objects.len());
+        self.objects.push(object(id, kind, row).doing("reading objects")?);
+        Ok(())
+    }
 
-        let rows = self
-            .tx
-            .fetch(selection.query("SELECT s.object, s.field, s.digest FROM secret s JOIN object o ON o.id = s.object"))
-            .await
-            .doing("reading secrets")?;
-        for row in &rows {
-            let digest = row.bytes(2).doing("reading secrets")?;
-            let digest = digest.try_into().map_err(|_| StoreError::Corrupt { what: "a digest of a secret".into() })?;
-            set_secret(registry, &places, &mut objects, &mut unknown, row, SecretState::Sealed(digest))?;
+    fn edge(&mut self, row: &Row) -> Result<(), StoreError> {
+        let Some(place) = self.places.get(&id(row, 0)?) else { return Ok(()) };
+        let kind = self.registry.get(self.objects[*place].kind);
+        let field = row.str(1).doing("reading references")?;
+        match kind.reference(field) {
+            Some(reference) => {
+                let position = row.int(3).doing("reading references")?;
+                self.edges.push((*place, reference.field, position, id(row, 2)?));
+            }
+            None => warn_unknown(&mut self.unknown, kind, field),
         }
+        Ok(())
+    }
 
-        let rows = self
-            .tx
-            .fetch(
-                selection.query("SELECT s.object, s.field, s.hash FROM credential s JOIN object o ON o.id = s.object"),
-            )
-            .await
-            .doing("reading credentials")?;
-        for row in &rows {
-            let hash = row.text(2).doing("reading credentials")?;
-            set_secret(registry, &places, &mut objects, &mut unknown, row, SecretState::Password(hash))?;
+    fn secret(&mut self, row: &Row, state: SecretState) -> Result<(), StoreError> {
+        let Some(place) = self.places.get(&id(row, 0)?) else { return Ok(()) };
+        let object = &mut self.objects[*place];
+        let kind = self.registry.get(object.kind);
+        let field = row.str(1).doing("reading secrets")?;
+        match kind.fields.get(field) {
+            Some(info) if info.secret.is_some() => {
+                object.secrets.insert(lasting(&info.name), state);
+            }
+            _ => warn_unknown(&mut self.unknown, kind, field),
         }
-        Ok(objects)
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<Object> {
+        self.edges.sort_unstable();
+        for (place, field, _, target) in self.edges {
+            self.objects[place].edges.entry(field).or_default().push(target);
+        }
+        self.objects
     }
 }
 
@@ -337,13 +358,13 @@ pub(super) async fn ownership(tx: &mut Tx, query: Statement) -> Result<Vec<Owner
 
 /// An id column.
 pub(super) fn id(row: &Row, column: usize) -> Result<Uuid, StoreError> {
-    let text = row.text(column).doing("reading ids")?;
+    let text = row.str(column).doing("reading ids")?;
     text.parse().map_err(|_| StoreError::Corrupt { what: format!("the id {text:?}") })
 }
 
-fn object(row: &Row, kind: &KindInfo) -> Result<Object, sqlx::Error> {
+fn object(id: Uuid, kind: &KindInfo, row: &Row) -> Result<Object, sqlx::Error> {
     Ok(Object {
-        id: Uuid::nil(),
+        id,
         kind: kind.index,
         number: row.maybe_int(1)?,
         attrs: row.json(3)?,
@@ -355,28 +376,7 @@ fn object(row: &Row, kind: &KindInfo) -> Result<Object, sqlx::Error> {
     })
 }
 
-fn set_secret(
-    registry: &Registry,
-    places: &HashMap<Uuid, usize>,
-    objects: &mut [Object],
-    unknown: &mut HashSet<String>,
-    row: &Row,
-    state: SecretState,
-) -> Result<(), StoreError> {
-    let Some(place) = places.get(&id(row, 0)?) else { return Ok(()) };
-    let object = &mut objects[*place];
-    let field = row.text(1).doing("reading secrets")?;
-    let kind = registry.get(object.kind);
-    match kind.fields.get(&field) {
-        Some(info) if info.secret.is_some() => {
-            object.secrets.insert(lasting(&info.name), state);
-        }
-        _ => warn_unknown(unknown, kind, field),
-    }
-    Ok(())
-}
-
-fn warn_unknown(unknown: &mut HashSet<String>, kind: &KindInfo, field: String) {
+fn warn_unknown(unknown: &mut HashSet<String>, kind: &KindInfo, field: &str) {
     if unknown.insert(format!("{}.{field}", kind.name)) {
         tracing::warn!(kind = kind.name, field, "a stored field that this program does not know is left alone");
     }

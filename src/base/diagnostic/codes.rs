@@ -170,6 +170,8 @@ catalogue! {
         "Chains of entries that identify each other, and tags inside of tags, are limited so that no input can exhaust the stack.";
     CONTEXT_MISSING = "GW0220", Note, "!Context names a key without a value",
         "Neither the document nor the run gives the key a value, so the result is null.";
+    ENV_MISSING = "GW0221", Note, "!Env names a variable without a value",
+        "The variable is not set or empty, so the result is null. Write !Env [NAME, null] if that is meant.";
 
     // 03xx: kinds and attributes
     UNKNOWN_KIND = "GW0301", Error, "an unknown kind",
@@ -232,6 +234,9 @@ catalogue! {
         "There is nothing to do.";
     UNIQUE_TARGET = "GW0411", Error, "an object is referred to twice where once is allowed",
         "The reference is one-to-one: at most one object may refer to the target by this field.";
+
+    CIRCULAR = "GW0412", Error, "a reference leads back to its object",
+        "Following the reference from object to object comes back to the start, so none of them would be the topmost. Clear it at one of them.";
 
     // 05xx: applying
     STALE_PLAN = "GW0501", Error, "the plan is stale",

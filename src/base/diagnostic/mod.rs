@@ -306,6 +306,41 @@ impl Sources {
         self.hidden.push(span);
     }
 
+    /// Takes what is hidden out of the words of findings: a parser may quote the text that it stumbled over.
+    pub fn censor(&self, diagnostics: &mut [Diagnostic]) {
+        for diagnostic in diagnostics {
+            let secrets: Vec<String> = diagnostic.labels.iter().flat_map(|label| self.hidden_in(label.span)).collect();
+            for secret in secrets {
+                let clean = |text: &mut String| *text = text.replace(&secret, "(secret)");
+                clean(&mut diagnostic.message);
+                diagnostic.help.iter_mut().for_each(clean);
+                diagnostic.labels.iter_mut().for_each(|label| clean(&mut label.text));
+            }
+        }
+    }
+
+    /// The hidden texts under a span. Those of one or two characters give nothing away and would match anywhere.
+    fn hidden_in(&self, span: Span) -> Vec<String> {
+        let parts = self.hidden.iter().filter(|hidden| hidden.file == span.file).map(|hidden| Span {
+            start: hidden.start.max(span.start),
+            end: hidden.end.min(span.end),
+            ..span
+        });
+        parts.filter(|part| part.start + 2 < part.end).map(|part| self.text(part).to_owned()).collect()
+    }
+
+    /// A file's text with an asterisk for each byte that is hidden, so that all places stay the same.
+    pub fn masked(&self, id: FileId) -> String {
+        let file = self.get(id);
+        let mut bytes = file.text.as_bytes().to_vec();
+        for span in self.hidden.iter().filter(|span| span.file == id) {
+            let hidden = bytes[file.clamp(*span)].iter_mut();
+            hidden.filter(|byte| !matches!(**byte, b'\n' | b'\r' | b' ')).for_each(|byte| *byte = b'*');
+        }
+        // Spans end between characters, so this stays UTF-8; if one did not, rather nothing is shown than a part of it.
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
     /// The file of an id that this table gave out.
     pub fn get(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]

@@ -79,14 +79,15 @@ pub fn html(text: &str) -> String {
 /// Text as code in Markdown, also within a table. Forges do not look for mentions, links or emoji in code.
 pub fn code(text: &str) -> String {
     let text = visible(text);
-    let plain = !text.is_empty() && !text.contains(['`', '|']) && text.trim() == text;
+    // Whoever looks for our marker in a comment must not find it in a name.
+    let plain = !text.is_empty() && !text.contains(['`', '|']) && !text.contains("<!--") && text.trim() == text;
     if plain {
         return format!("`{text}`");
     }
     let mut out = String::from("<code>");
     for letter in text.chars() {
         if letter.is_ascii_punctuation() {
-            let _ = write!(out, "&#{};", u32::from(letter));
+            push_entity(&mut out, letter, false);
         } else {
             out.push(letter);
         }
@@ -103,28 +104,36 @@ pub fn prose(text: &str) -> String {
     for (at, part) in parts.iter().enumerate() {
         // An odd number of parts means that every backtick has its partner.
         if at % 2 == 1 && at + 1 < parts.len() {
-            out.push_str(&code(part));
+            out.push_str(&if part.is_empty() { "&#96;&#96;".to_owned() } else { code(part) });
             continue;
         }
         if at % 2 == 1 {
             out.push_str("&#96;");
         }
-        for letter in visible(part).chars() {
+        let shown = visible(part);
+        let mut letters = shown.chars().peekable();
+        let mut first = out.is_empty();
+        while let Some(letter) = letters.next() {
+            let digit = letters.peek().is_some_and(char::is_ascii_digit);
+            let path = letters.peek().is_some_and(|next| next.is_alphabetic() || matches!(next, '/' | '+' | '-'));
             match letter {
-                // The mark of no width keeps forges from finding a person, an issue or a link behind the sign.
-                '@' | '#' | '!' | '%' | '~' | '$' | '^' => {
-                    let _ = write!(out, "&#{};\u{200b}", u32::from(letter));
-                }
-                ':' => out.push_str(":\u{200b}"),
-                '\\' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' => {
-                    let _ = write!(out, "&#{};", u32::from(letter));
-                }
+                // The mark of no width keeps forges from finding a person, an issue, a link or an emoji.
+                '@' | '#' | '%' | '~' | '$' | '^' => push_entity(&mut out, letter, true),
+                '!' | '&' => push_entity(&mut out, letter, digit),
+                ':' if path => out.push_str(":\u{200b}"),
+                '\\' | '*' | '_' | '[' | ']' | '<' | '>' | '|' => push_entity(&mut out, letter, false),
+                // A list or a heading would begin.
+                '-' | '+' | '=' | '0'..='9' if first => push_entity(&mut out, letter, false),
                 _ => out.push(letter),
             }
+            first = false;
         }
     }
-    // A colon before a space leads to no link.
-    out.replace(":\u{200b} ", ": ").trim_end_matches('\u{200b}').to_owned()
+    out
+}
+
+fn push_entity(out: &mut String, letter: char, apart: bool) {
+    let _ = write!(out, "&#{};{}", u32::from(letter), if apart { "\u{200b}" } else { "" });
 }
 
 /// A fence for a code block that nothing in the block can close.
@@ -142,11 +151,14 @@ pub fn label(text: &str, limit: usize) -> String {
     let text = shorten(&visible(text), limit);
     let mut out = String::with_capacity(text.len());
     // `- x` and `1. x` would be taken for lists, which labels cannot hold.
-    let mut start = true;
-    for letter in text.chars() {
-        let list = start && matches!(letter, '-' | '+' | '.');
-        start &= letter.is_ascii_digit();
-        if !list && (letter.is_alphanumeric() || !letter.is_ascii() || matches!(letter, ' ' | '-' | '.' | '/' | ',')) {
+    let list = match text.trim_start_matches(|letter: char| letter.is_ascii_digit()) {
+        rest if rest.len() == text.len() => rest.starts_with(['-', '+']),
+        rest => rest.starts_with('.'),
+    };
+    for (at, letter) in text.char_indices() {
+        let plain = letter.is_alphanumeric() || !letter.is_ascii() || matches!(letter, ' ' | '-' | '.' | '/' | ',');
+        let list = list && text[..at].chars().all(|before| before.is_ascii_digit()) && !letter.is_ascii_digit();
+        if plain && !list {
             out.push(letter);
         } else {
             let _ = write!(out, "#{};", u32::from(letter));
@@ -171,7 +183,7 @@ pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -122,11 +122,7 @@ impl Rows<'_> {
     }
 
     fn references(&self, change: &ObjectChange, diff: &FieldDiff) -> RowChange {
-        let objects = |shown| match shown {
-            &Shown::Objects(ref objects) => objects.as_slice(),
-            _ => &[],
-        };
-        let (before, after): (&[Named], &[Named]) = (objects(&diff.before), objects(&diff.after));
+        let (before, after) = (objects(&diff.before), objects(&diff.after));
         let among: Vec<&Named> = before.iter().chain(after).collect();
         let all = |side: &[Named]| self.names.apart(&side.iter().collect::<Vec<_>>(), &among).join(", ");
         let only = |side: &[Named], other: &[Named]| {
@@ -304,6 +300,13 @@ fn plain(shown: &Shown) -> &Value {
     match shown {
         Shown::Json(value) => value,
         _ => &Value::Null,
+    }
+}
+
+fn objects(shown: &Shown) -> &[Named] {
+    match shown {
+        Shown::Objects(objects) => objects,
+        _ => &[],
     }
 }
 

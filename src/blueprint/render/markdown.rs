@@ -8,7 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    escape::{self, code, fence, html, prose, shorten, thousands},
+    escape::{code, fence, html, prose, shorten, thousands},
     fields::{Row, RowChange, Rows, Sign, TextLine},
     flow_picture::{Look, picture},
     homes::{Homes, flows_of},
@@ -222,8 +222,11 @@ impl Writer<'_> {
             .filter(|action| count(*action) > 0)
             .map(|action| format!("{} to {}", thousands(count(action)), verb(action)))
             .collect();
-        let counts =
-            if counts.is_empty() { "something shared with others changes".to_owned() } else { counts.join(", ") };
+        let counts = if counts.is_empty() {
+            "a stage or policy that it shares with others changes".to_owned()
+        } else {
+            counts.join(", ")
+        };
         let shown = || changes.iter().filter(|change| change.action != Action::Delete);
         let mut list: String = shown().take(NAMES).map(|change| format!("* {}\n", self.heading(change))).collect();
         if shown().count() > NAMES {
@@ -255,7 +258,12 @@ impl Writer<'_> {
             Some(old) => format!("{} renamed to {name}", self.name(old)),
             None => name,
         };
-        format!("**{} {kind}** {name}", sign(change.action))
+        let verb = match change.action {
+            Action::Create => "Create",
+            Action::Update => "Update",
+            Action::Delete => "Delete",
+        };
+        format!("**{verb} {kind}** {name}")
     }
 
     fn object(&self, change: &ObjectChange) -> String {
@@ -383,23 +391,23 @@ impl Group {
         out
     }
 
-    /// The bytes that leaving out the larger of the details and the pictures would save.
-    fn largest(&self) -> usize {
+    /// Length of the larger of the details and the pictures; names count only when they may go as well.
+    fn largest(&self, names: bool) -> usize {
         let details = match self.level {
             Level::Whole => self.details.len(),
-            Level::Names => self.list.len(),
-            Level::Nothing => 0,
+            Level::Names if names => self.list.len(),
+            Level::Names | Level::Nothing => 0,
         };
         details.max(if self.with_pictures { self.pictures.len() } else { 0 })
     }
 
-    fn shrink(&mut self) {
-        if self.with_pictures && self.pictures.len() == self.largest() {
+    fn shrink(&mut self, names: bool) {
+        if self.with_pictures && self.pictures.len() == self.largest(names) {
             self.with_pictures = false;
         } else {
-            // A list that is no shorter than the details would not help.
+            // A list that is hardly shorter than the details would not help.
             self.level = match self.level {
-                Level::Whole if self.list.len() < self.details.len() / 2 => Level::Names,
+                Level::Whole if self.list.len() + SMALL / 2 < self.details.len() => Level::Names,
                 _ => Level::Nothing,
             };
         }
@@ -414,26 +422,28 @@ impl Comment {
     fn fit(&mut self, limit: usize) -> String {
         let mut lengths: Vec<usize> = self.groups.iter().map(|group| group.text().len()).collect();
         let mut shrunk = HashSet::new();
-        let (mut step, mut kept) = (0, self.groups.len());
+        // No group is shorter than this, so that more than these need not be tried.
+        let (mut step, mut kept) = (0, self.groups.len().min(limit / 60));
         loop {
-            let frame = self.frame(step, shrunk.len(), kept, limit);
-            let mut excess =
-                (frame.0.len() + frame.1.len() + lengths[..kept].iter().sum::<usize>()).saturating_sub(limit);
-            if excess == 0 || (kept == 0 && step + 1 >= DELETIONS.len()) {
+            let shortened = shrunk.iter().filter(|at| **at < kept).count();
+            let (head, tail) = self.frame(step, shortened, kept, limit);
+            let mut excess = (head.len() + tail.len() + lengths[..kept].iter().sum::<usize>()).saturating_sub(limit);
+            let last = step + 1 == DELETIONS.len();
+            if excess == 0 || (kept == 0 && last) {
                 let groups: String = self.groups[..kept].iter().map(Group::text).collect();
-                return format!("{}{groups}{}", frame.0, frame.1);
+                return format!("{head}{groups}{tail}");
             }
-            // Lists of hundreds give way first, then the largest groups, then short lists, then whole groups.
-            let long = self.deletions.len() > DELETIONS[1] || self.warnings.len() > WARNINGS[1];
-            if step == 0 && long {
+            // Lists of hundreds give way first, then the largest groups, then lists, then names, then whole groups.
+            if step == 0 && (self.deletions.len() > DELETIONS[1] || self.warnings.len() > WARNINGS[1]) {
                 step = 1;
                 continue;
             }
             let mut progress = false;
             while excess > 0 {
-                let largest = (0..kept).max_by_key(|at| (self.groups[*at].largest(), usize::MAX - at));
-                let Some(at) = largest.filter(|at| self.groups[*at].largest() > SMALL) else { break };
-                self.groups[at].shrink();
+                let size = |at: &usize| self.groups[*at].largest(last);
+                let largest = (0..kept).max_by_key(|at| (size(at), usize::MAX - at));
+                let Some(at) = largest.filter(|at| size(at) > SMALL) else { break };
+                self.groups[at].shrink(last);
                 let length = self.groups[at].text().len();
                 excess = excess.saturating_sub(lengths[at].saturating_sub(length));
                 lengths[at] = length;
@@ -443,13 +453,13 @@ impl Comment {
             if progress {
                 continue;
             }
-            if step + 1 < DELETIONS.len() {
+            if !last {
                 step += 1;
-            } else {
-                while excess > 0 && kept > 0 {
-                    kept -= 1;
-                    excess = excess.saturating_sub(lengths[kept]);
-                }
+                continue;
+            }
+            while excess > 0 && kept > 0 {
+                kept -= 1;
+                excess = excess.saturating_sub(lengths[kept]);
             }
         }
     }
@@ -486,22 +496,13 @@ impl Comment {
             let groups = if shrunk + gone == 1 { "group is" } else { "groups are" };
             let _ = writeln!(
                 behind,
-                "\n> [!NOTE]\n> {} {groups} shortened or left out to keep this comment within {} bytes. `gatewright plan` shows everything.",
+                "\n> [!NOTE]\n> {} {groups} shortened or left out to keep this comment within {} characters. `gatewright plan` shows everything.",
                 thousands(shrunk + gone),
                 thousands(limit)
             );
         }
         behind.push_str(&self.foot);
         (before, behind)
-    }
-}
-
-fn sign(action: Action) -> &'static str {
-    match action {
-        // The letters `+` and `-` at the beginning of a line would begin a list.
-        Action::Create => "Create",
-        Action::Update => "Update",
-        Action::Delete => "Delete",
     }
 }
 
@@ -528,5 +529,6 @@ fn block(lines: &[TextLine], action: Action) -> String {
 }
 
 fn warning_line(warning: &str) -> String {
-    format!("* {}\n", prose(&shorten(&escape::visible(warning), LONGEST_WARNING)))
+    let words: Vec<&str> = warning.split_whitespace().collect();
+    format!("* {}\n", prose(&shorten(&words.join(" "), LONGEST_WARNING)))
 }

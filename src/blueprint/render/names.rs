@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::escape::visible;
+use super::escape::{quoted, visible};
 use crate::{
     blueprint::plan::{Action, Named, ObjectChange, Plan, Shown},
     model::{KindInfo, Registry},
@@ -68,6 +68,9 @@ impl<'p> Names<'p> {
         if self.hidden.is_empty() {
             return reason.to_owned();
         }
+        // A backtick in a name would make the parts uneven.
+        let ticked = self.hidden.iter().filter(|hidden| hidden.contains('`'));
+        let reason = ticked.fold(reason.to_owned(), |reason, hidden| reason.replace(hidden.as_str(), SECRET));
         let parts: Vec<String> = reason
             .split('`')
             .enumerate()
@@ -87,9 +90,9 @@ impl<'p> Names<'p> {
             let text = self.show(&named.name);
             let twins = || among.iter().filter(|other| other.id != named.id && other.name == named.name);
             let mut text = match text.as_str() {
-                "" | "none" => format!("\"{text}\""),
+                "" | "none" => quoted(&text),
                 _ if named.name.parse::<Uuid>().is_ok() => return format!("{} {text}", self.title(&named.kind)),
-                _ if text.starts_with(['(', '"']) && text != SECRET => format!("\"{text}\""),
+                _ if text.starts_with(['(', '"']) && text != SECRET => quoted(&self.masked(&named.name)),
                 _ => text,
             };
             if twins().any(|other| other.kind != named.kind) {

@@ -19,7 +19,7 @@ use crate::{
 const MANY: usize = 200;
 
 /// Longest value or line in characters unless everything is asked for.
-const LONGEST: usize = 1_000;
+const LONGEST: usize = 500;
 
 /// Widest column of names that places are lined up behind.
 const NAME_COLUMN: usize = 56;
@@ -66,6 +66,10 @@ impl Writer<'_> {
             self.line(0, &self.paint(look(Action::Delete), &headline));
             self.out.push('\n');
             self.kinds(&deleted);
+            if !others.is_empty() {
+                self.line(0, &self.paint(Style::new().bold(), "Creates and updates:"));
+                self.out.push('\n');
+            }
         }
         self.kinds(&others);
         self.line(0, &self.paint(Style::new().bold(), &summary_line(plan.counts(), false)));

@@ -81,9 +81,8 @@ pub(super) fn explain(
     }
     let here = place.token();
     if has("simple key expect") {
-        let found = finding("this line is neither `key: value` nor part of the value above", place.line_before())
+        return finding("this line is neither `key: value` nor part of the value above", place.line_before())
             .help("Is the `:` missing (it needs a blank behind it), or the indentation wrong?");
-        return place.compare_indentation(found, span);
     }
     if has("mapping values are not allowed") {
         let found = finding("a `:` that cannot begin a value here", at..(at + 1).min(text.len()))

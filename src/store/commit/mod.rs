@@ -8,7 +8,10 @@ mod prepare;
 mod rows;
 mod stored;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
+};
 
 use uuid::Uuid;
 
@@ -20,11 +23,12 @@ use super::{
     Store, StoreError,
     audit::{self, ChangeRecord},
     changeset::{Changeset, Ownership, Precondition, Run},
-    db::{self, Tx},
+    db::Tx,
+    engine,
     error::{Broken, DanglingEdge, Doing, Found},
     meta::{self, Head},
     read::{self, id},
-    sql::{LIST, List, Statement, Value, chunks},
+    sql::{LIST, List, PLACEHOLDERS, Statement, Value, chunks},
 };
 use crate::model::Registry;
 
@@ -74,7 +78,7 @@ impl Store {
         stored::load_updated(tx, &prepared, &mut stored).await?;
         let numbers = numbers::allot(tx, registry, &prepared).await?;
         let stamp = Stamp { revision: meta.revision + 1, at: clock_us };
-        let rows = rows::work_out(&prepared, &stored, &numbers.given, &stamp)?;
+        let mut rows = rows::work_out(&prepared, &stored, &numbers.given, &stamp)?;
 
         let owned = stored_ownership(tx, &changes.ownership).await?;
         let (owned_out, owned_in) = rows::ownership(&changes.ownership, &owned, &rows.deleted)?;
@@ -85,10 +89,10 @@ impl Store {
 
         let mut writer = Writer { tx, batch: self.inner.options.batch_rows.max(1), written: 0 };
         writer.delete_objects(&rows.deleted).await?;
-        writer.write_objects(&rows).await?;
+        writer.write_objects(&mut rows).await?;
         writer.refuse_dangling(&rows).await?;
         writer.refuse_shared_targets(&rows.edges_in).await?;
-        let next = numbers.next.iter().map(|(scope, next)| vec![(*scope).into(), (*next).into()]);
+        let next = numbers.next.iter().map(|(scope, next)| vec![(*scope).into(), (*next).into()]).collect();
         writer.rows("writing number sequences", SET_SEQUENCES, next).await?;
         let run_id = writer.write_run(&run, &stamp).await?;
         writer.write_ownership(&rows.created, owned_out, owned_in, run_id).await?;
@@ -96,12 +100,12 @@ impl Store {
         let (seq, hash) = writer.write_changes(rows, &run, run_id, &stamp, (head.seq, head.hash)).await?;
         let head = Head::signed(self.key(), seq, hash);
         let values = [(meta::REVISION, stamp.revision.to_string()), (meta::CHANGE_HEAD, head.to_text())];
-        let values = values.into_iter().map(|(key, value)| vec![key.into(), value.into()]);
+        let values = values.into_iter().map(|(key, value)| vec![key.into(), value.into()]).collect();
         writer.rows("writing the revision", &[meta::SET], values).await?;
         let rows_written = writer.written;
 
         turn.tx.commit().await.map_err(|error| {
-            if db::is_lost(&error) {
+            if engine::is_lost(&error) {
                 return StoreError::Undecided(error);
             }
             match Err::<(), _>(error).doing("the commit") {
@@ -135,23 +139,46 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Rows of some columns for one statement.
+    fn size(&self, columns: usize) -> usize {
+        self.batch.min(PLACEHOLDERS / columns.max(1)).max(1)
+    }
+
     /// Runs a statement with `{}` for the rows, as often as it takes.
     async fn rows(
         &mut self,
         doing: &'static str,
-        text: &[&'static str],
-        rows: impl IntoIterator<Item = Vec<Value>>,
+        text: &'static [&'static str],
+        rows: Vec<Vec<Value>>,
     ) -> Result<(), StoreError> {
-        for chunk in chunks(rows, self.batch) {
+        let columns = rows.first().map_or(1, Vec::len);
+        for chunk in chunks(rows, self.size(columns)) {
             let statement = Statement::with_lists(text, Vec::new(), vec![List::Rows(chunk)]);
             self.written += self.tx.execute(statement).await.doing(doing)?;
         }
         Ok(())
     }
 
+    /// The same for a statement with two `{}`: the objects that the rows belong to, which are their first values, and the
+    /// rows. With the rows alone SQLite would walk over the whole table.
+    async fn rows_of_objects(
+        &mut self,
+        doing: &'static str,
+        text: &'static [&'static str],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<(), StoreError> {
+        let columns = rows.first().map_or(1, Vec::len);
+        for chunk in chunks(rows, self.size(columns)) {
+            let objects = chunk.iter().filter_map(|row| row.first().cloned()).collect();
+            let statement = Statement::with_lists(text, Vec::new(), vec![List::Values(objects), List::Rows(chunk)]);
+            self.written += self.tx.execute(statement).await.doing(doing)?;
+        }
+        Ok(())
+    }
+
     async fn delete_objects(&mut self, ids: &[Uuid]) -> Result<(), StoreError> {
-        for chunk in chunks(ids.iter().copied(), self.batch) {
-            let ids: Vec<Value> = chunk.into_iter().map(Value::from).collect();
+        for chunk in ids.chunks(self.batch) {
+            let ids: Vec<Value> = chunk.iter().map(|id| Value::from(*id)).collect();
             for text in [
                 "DELETE FROM object_edge WHERE source IN ({})",
                 "DELETE FROM object_key WHERE object IN ({})",
@@ -167,37 +194,46 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn write_objects(&mut self, rows: &Rows) -> Result<(), StoreError> {
+    async fn write_objects(&mut self, rows: &mut Rows) -> Result<(), StoreError> {
         const OBJECTS: &str = "INSERT INTO object \
             (id, number, kind, name, attrs, digest, revision, created, updated) VALUES {}";
-        let out: [(_, &[&'static str], _); 4] = [
+        let out: [(_, &'static [&'static str], _); 4] = [
             (
                 "deleting references",
-                &["DELETE FROM object_edge WHERE (source, field, target) IN (VALUES {})"],
-                &rows.edges_out,
+                &["DELETE FROM object_edge WHERE source IN ({}) AND (source, field, target) IN (VALUES {})"],
+                mem::take(&mut rows.edges_out),
             ),
-            ("deleting keys", &["DELETE FROM object_key WHERE (kind, field, value) IN (VALUES {})"], &rows.keys_out),
-            ("deleting secrets", &["DELETE FROM secret WHERE (object, field) IN (VALUES {})"], &rows.secrets_out),
+            (
+                "deleting keys",
+                &["DELETE FROM object_key WHERE object IN ({}) AND (object, kind, field, value) IN (VALUES {})"],
+                mem::take(&mut rows.keys_out),
+            ),
+            (
+                "deleting secrets",
+                &["DELETE FROM secret WHERE object IN ({}) AND (object, field) IN (VALUES {})"],
+                mem::take(&mut rows.secrets_out),
+            ),
             (
                 "deleting credentials",
-                &["DELETE FROM credential WHERE (object, field) IN (VALUES {})"],
-                &rows.credentials_out,
+                &["DELETE FROM credential WHERE object IN ({}) AND (object, field) IN (VALUES {})"],
+                mem::take(&mut rows.credentials_out),
             ),
         ];
         for (doing, text, gone) in out {
-            self.rows(doing, text, gone.iter().cloned()).await?;
+            self.rows_of_objects(doing, text, gone).await?;
         }
-        self.rows("writing objects", &[OBJECTS], rows.objects.iter().cloned()).await?;
+        self.rows("writing objects", &[OBJECTS], mem::take(&mut rows.objects)).await?;
         let update = &[
             OBJECTS,
             " ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, attrs = excluded.attrs, \
              digest = excluded.digest, revision = excluded.revision, updated = excluded.updated",
         ];
-        self.rows("writing objects", update, rows.updates.iter().cloned()).await?;
+        self.rows("writing objects", update, mem::take(&mut rows.updates)).await?;
         let edges = rows
             .edges_in
             .iter()
-            .map(|edge| vec![edge.source.into(), edge.field.into(), edge.position.into(), edge.target.into()]);
+            .map(|edge| vec![edge.source.into(), edge.field.into(), edge.position.into(), edge.target.into()])
+            .collect();
         let text = &["INSERT INTO object_edge (source, field, position, target) VALUES {}"];
         self.rows("writing references", text, edges).await?;
         self.write_keys(&rows.keys_in).await?;
@@ -205,18 +241,18 @@ impl Writer<'_> {
             "INSERT INTO secret (object, field, sealed, digest) VALUES {}",
             " ON CONFLICT (object, field) DO UPDATE SET sealed = excluded.sealed, digest = excluded.digest",
         ];
-        self.rows("writing secrets", text, rows.secrets_in.iter().cloned()).await?;
+        self.rows("writing secrets", text, mem::take(&mut rows.secrets_in)).await?;
         let text = &[
             "INSERT INTO credential (object, field, hash) VALUES {}",
             " ON CONFLICT (object, field) DO UPDATE SET hash = excluded.hash",
         ];
-        self.rows("writing credentials", text, rows.credentials_in.iter().cloned()).await
+        self.rows("writing credentials", text, mem::take(&mut rows.credentials_in)).await
     }
 
     /// Writes natural identifiers. A conflict is not left to the engine, which on PostgreSQL would end the transaction
     /// before anyone could ask who the other is.
     async fn write_keys(&mut self, keys: &[KeyRow]) -> Result<(), StoreError> {
-        for chunk in keys.chunks(self.batch) {
+        for chunk in keys.chunks(self.size(4)) {
             let list = chunk
                 .iter()
                 .map(|key| {
@@ -267,7 +303,7 @@ impl Writer<'_> {
             .collect();
         let query = "SELECT e.source, o.kind, o.name, e.field, e.target \
             FROM object_edge e JOIN object o ON o.id = e.source WHERE e.target IN ({})";
-        for row in stored::by_ids(self.tx, query, rows.deleted.iter().copied()).await? {
+        for row in stored::by_ids(self.tx, query, rows.deleted.clone()).await? {
             let edge = DanglingEdge {
                 object: id(&row, 0)?,
                 kind: row.text(1).doing("reading references")?,
@@ -289,7 +325,7 @@ impl Writer<'_> {
             exclusive.entry((edge.kind, edge.field)).or_default().insert(edge.target, edge.source);
         }
         for ((kind, field), targets) in exclusive {
-            for chunk in chunks(targets.keys().copied(), LIST) {
+            for chunk in chunks(targets.keys().copied().collect::<Vec<Uuid>>(), LIST) {
                 let list = List::Values(chunk.into_iter().map(Value::from).collect());
                 let query = "SELECT e.target, e.source FROM object_edge e JOIN object o ON o.id = e.source \
                     WHERE o.kind = $1 AND e.field = $2 AND e.target IN ({})";
@@ -324,7 +360,7 @@ impl Writer<'_> {
             Value::Json(run.summary.clone()),
         ];
         let text = &["INSERT INTO run (id, revision, at, actor, origin, summary) VALUES {}"];
-        self.rows("recording the run", text, [row]).await?;
+        self.rows("recording the run", text, vec![row]).await?;
         Ok(id)
     }
 
@@ -350,20 +386,23 @@ impl Writer<'_> {
                 i64::from(owned.entry).into(),
             ]
         };
-        let text = &["DELETE FROM ownership WHERE (object, source, document, entry) IN (VALUES {})"];
-        self.rows("writing ownership", text, out.into_iter().map(place)).await?;
+        let text = &["DELETE FROM ownership WHERE object IN ({}) AND (object, source, document, entry) IN (VALUES {})"];
+        self.rows_of_objects("writing ownership", text, out.into_iter().map(place).collect()).await?;
         let text = &[
             "INSERT INTO ownership (object, source, document, entry, line, fields, run) VALUES {}",
             " ON CONFLICT (object, source, document, entry) \
              DO UPDATE SET line = excluded.line, fields = excluded.fields, run = excluded.run",
         ];
-        let rows = into.into_iter().map(|owned| {
-            let mut row = place(owned);
-            row.push(i64::from(owned.line).into());
-            row.push(Value::Json(owned.fields.clone().into()));
-            row.push(run.into());
-            row
-        });
+        let rows = into
+            .into_iter()
+            .map(|owned| {
+                let mut row = place(owned);
+                row.push(i64::from(owned.line).into());
+                row.push(Value::Json(owned.fields.clone().into()));
+                row.push(run.into());
+                row
+            })
+            .collect();
         self.rows("writing ownership", text, rows).await
     }
 

@@ -91,7 +91,8 @@ async fn refuse_taken(
         }
     }
     let kinds: Vec<Value> = number_kinds(registry, scope).map(Value::from).collect();
-    for chunk in chunks(wanted.iter().map(|(_, number)| Value::from(*number)), LIST) {
+    let asked: Vec<Value> = wanted.iter().map(|(_, number)| Value::from(*number)).collect();
+    for chunk in chunks(asked, LIST) {
         let query = Statement::with_lists(
             &["SELECT number, id FROM object WHERE number IN ({}) AND kind IN ({})"],
             Vec::new(),

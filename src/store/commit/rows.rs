@@ -193,7 +193,7 @@ impl Rows {
             }
         }
         for (scope, key, value) in keys_before.difference(&keys) {
-            self.keys_out.push(vec![(*scope).into(), (*key).into(), (*value).into()]);
+            self.keys_out.push(vec![id.into(), (*scope).into(), (*key).into(), (*value).into()]);
         }
         for (scope, key, value) in &texts.keys {
             if !keys_before.contains(&(*scope, key.as_str(), value.as_str())) {
@@ -301,15 +301,13 @@ pub(super) fn ownership<'a>(
     }
     let mut out = Vec::new();
     for owned in stored {
-        match after.get_mut(&place(owned)) {
-            Some(entries) => match entries.get(&owned.entry) {
-                Some(same) if *same == owned => {
-                    entries.remove(&owned.entry);
-                }
-                Some(_) => {}
-                None => out.push(owned),
-            },
-            None => {}
+        let Some(entries) = after.get_mut(&place(owned)) else { continue };
+        match entries.get(&owned.entry) {
+            Some(same) if *same == owned => {
+                entries.remove(&owned.entry);
+            }
+            Some(_) => {}
+            None => out.push(owned),
         }
     }
     Ok((out, after.into_values().flat_map(BTreeMap::into_values).collect()))

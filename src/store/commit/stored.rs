@@ -42,7 +42,7 @@ pub(super) async fn heads(
     let ids: BTreeSet<Uuid> = prepared.iter().map(|write| write.id).chain(conditions).collect();
     let mut found = HashMap::with_capacity(ids.len());
     let query = "SELECT id, kind, revision, digest FROM object WHERE id IN ({})";
-    for row in by_ids(tx, query, ids).await? {
+    for row in by_ids(tx, query, ids.into_iter().collect()).await? {
         let stored = Stored {
             kind: row.text(1).doing(READING)?,
             revision: row.int(2).doing(READING)?,
@@ -126,26 +126,26 @@ pub(super) async fn load_updated(
     let ids: Vec<Uuid> =
         prepared.iter().filter(|write| matches!(write.write, Write::Update { .. })).map(|write| write.id).collect();
     let query = "SELECT source, field, target, position FROM object_edge WHERE source IN ({})";
-    for row in by_ids(tx, query, ids.iter().copied()).await? {
+    for row in by_ids(tx, query, ids.clone()).await? {
         let (field, target) = (row.text(1).doing(READING)?, id(&row, 2)?);
         if let Some(stored) = heads.get_mut(&id(&row, 0)?) {
             stored.edges.entry(field).or_default().insert(target, row.int(3).doing(READING)?);
         }
     }
     let query = "SELECT object, kind, field, value FROM object_key WHERE object IN ({})";
-    for row in by_ids(tx, query, ids.iter().copied()).await? {
+    for row in by_ids(tx, query, ids.clone()).await? {
         if let Some(stored) = heads.get_mut(&id(&row, 0)?) {
             stored.keys.insert((row.text(1).doing(READING)?, row.text(2).doing(READING)?, row.text(3).doing(READING)?));
         }
     }
     let query = "SELECT object, field, digest FROM secret WHERE object IN ({})";
-    for row in by_ids(tx, query, ids.iter().copied()).await? {
+    for row in by_ids(tx, query, ids.clone()).await? {
         if let Some(stored) = heads.get_mut(&id(&row, 0)?) {
             stored.secrets.insert(row.text(1).doing(READING)?, row.bytes(2).doing(READING)?);
         }
     }
     let query = "SELECT object, field, hash FROM credential WHERE object IN ({})";
-    for row in by_ids(tx, query, ids.iter().copied()).await? {
+    for row in by_ids(tx, query, ids.clone()).await? {
         if let Some(stored) = heads.get_mut(&id(&row, 0)?) {
             stored.credentials.insert(row.text(1).doing(READING)?, row.text(2).doing(READING)?);
         }
@@ -156,7 +156,7 @@ pub(super) async fn load_updated(
 /// Those of some ids that no object has.
 pub(super) async fn absent(tx: &mut Tx, ids: BTreeSet<Uuid>) -> Result<BTreeSet<Uuid>, StoreError> {
     let mut absent = ids.clone();
-    for row in by_ids(tx, "SELECT id FROM object WHERE id IN ({})", ids).await? {
+    for row in by_ids(tx, "SELECT id FROM object WHERE id IN ({})", ids.into_iter().collect()).await? {
         absent.remove(&id(&row, 0)?);
     }
     Ok(absent)
@@ -168,7 +168,7 @@ const READING: &str = "reading the objects that are to be written";
 pub(super) async fn by_ids(
     tx: &mut Tx,
     query: &'static str,
-    ids: impl IntoIterator<Item = Uuid>,
+    ids: Vec<Uuid>,
 ) -> Result<Vec<crate::store::db::Row>, StoreError> {
     let mut rows = Vec::new();
     for chunk in chunks(ids, LIST) {
@@ -221,7 +221,7 @@ async fn add_last_changes(tx: &mut Tx, broken: &mut [Broken]) -> Result<(), Stor
     let query = "SELECT c.object, c.run, c.at, c.actor, c.action, c.name FROM change c WHERE c.object IN ({}) \
         AND c.seq = (SELECT MAX(later.seq) FROM change later WHERE later.object = c.object)";
     let mut last = HashMap::new();
-    for row in by_ids(tx, query, ids).await? {
+    for row in by_ids(tx, query, ids.into_iter().collect()).await? {
         let change = LastChange {
             run: row.int(1).doing(READING)?,
             at: row.int(2).doing(READING)?,

@@ -1,8 +1,15 @@
 //! The store, on both engines, through its public interface and with SQL behind its back.
 
+mod audit;
 mod commit;
+mod kill;
 mod kinds;
+mod load;
 mod opening;
+mod property;
+mod queries;
+mod refusals;
+mod writers;
 
 use std::collections::BTreeMap;
 

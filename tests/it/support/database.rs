@@ -40,6 +40,14 @@ impl Database {
         Some(Database { url: database.url(), _place: Place::Server(database) })
     }
 
+    /// A further empty one on the same engine.
+    pub async fn another(&self) -> Database {
+        match self.is_sqlite() {
+            true => Database::sqlite(),
+            false => Database::postgres().await.expect("the server that is there"),
+        }
+    }
+
     pub fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite")
     }

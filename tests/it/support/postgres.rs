@@ -117,6 +117,7 @@ fn programs() -> Option<PathBuf> {
         })
 }
 
+#[expect(clippy::zombie_processes, reason = "the server ends after this process, which cannot wait for it")]
 fn start(bin: PathBuf) -> Server {
     let mut command = Command::new("sh");
     command.args(["-c", SCRIPT, "sh"]).arg(bin).stdin(Stdio::piped()).stdout(Stdio::piped());

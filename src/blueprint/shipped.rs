@@ -2,7 +2,7 @@
 
 use include_dir::{Dir, include_dir};
 
-use crate::blueprint::load::Loaded;
+use super::load::Loaded;
 
 static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/blueprints");
 

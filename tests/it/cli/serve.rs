@@ -1,0 +1,223 @@
+//! `serve`: from an empty folder to a server that answers, and its end.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStderr},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use super::{
+    Desk, holds,
+    secrets::{is_password, only},
+};
+
+/// A server that is ended with this value.
+struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    /// What it has logged so far.
+    log: Vec<String>,
+    address: String,
+}
+
+impl Server {
+    /// Starts a server on a free port and waits until it listens.
+    fn start(desk: &Desk, arguments: &[&str]) -> Server {
+        let mut server = Server::launch(desk, arguments);
+        server.wait();
+        server
+    }
+
+    fn launch(desk: &Desk, arguments: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = desk.command(&arguments).spawn().expect("the program starts");
+        let (sender, lines) = channel();
+        let errors: ChildStderr = child.stderr.take().expect("standard error");
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Server { child, lines, log: Vec::new(), address: String::new() }
+    }
+
+    fn wait(&mut self) {
+        while self.address.is_empty() {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|error| panic!("{error}:\n{}", self.log.join("\n")));
+            if let Ok(event) = serde_json::from_str::<Value>(&line)
+                && event["message"] == "listening"
+            {
+                self.address = event["address"].as_str().expect("an address").to_owned();
+            }
+            self.log.push(line);
+        }
+    }
+
+    /// The answer to a request: status line and headers, and the body.
+    fn get(&self, path: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Asks the server to end, and gives its code and all that it has logged.
+    fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(pid, signal).expect("the server runs");
+        let status = self.child.wait().expect("it ends");
+        let mut log = std::mem::take(&mut self.log);
+        log.extend(self.lines.iter());
+        (status.code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn revision(desk: &Desk) -> String {
+    let check = desk.expect(0, &["check", "--json"]).json();
+    check["probes"][0]["says"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn an_empty_folder_becomes_a_server() {
+    let desk = Desk::new();
+    let server = Server::start(&desk, &[]);
+    for path in ["/-/health/live/", "/-/health/ready/"] {
+        assert!(server.get(path).0.starts_with("HTTP/1.1 204 "), "{path}");
+    }
+    let (head, body) = server.get("/nothing/here");
+    assert!(head.starts_with("HTTP/1.1 404 ") && head.contains("content-type: application/problem+json"), "{head}");
+    let problem: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((&problem["status"], &problem["code"]), (&404.into(), &"not-found".into()));
+    assert_eq!((desk.mode("gatewright.db"), desk.mode("gatewright.key")), (0o600, 0o600));
+    let (code, log) = server.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0), "{log:#?}");
+    let says = |text: &str| log.iter().any(|line| line.contains(text));
+    assert!(says("\"source\":\"shipped\",\"created\":12") && says("\"message\":\"stopping\""), "{log:#?}");
+
+    let first = revision(&desk);
+    assert!(first.contains("revision 1, 12"), "{first}");
+    let (code, log) = Server::start(&desk, &[]).stop(Signal::SIGINT);
+    assert_eq!(code, Some(0), "{log:#?}");
+    assert_eq!(revision(&desk), first, "the second start writes nothing");
+    let folders = super::shipped();
+    let (default, system) = (folders.join("default"), folders.join("system"));
+    let folders = [default.to_str().expect("text"), system.to_str().expect("text")];
+    desk.expect(0, &[&["plan", "--detailed-exitcode"][..], &folders].concat());
+}
+
+#[test]
+fn folders_are_applied_and_a_broken_one_is_reported() {
+    let desk = Desk::new();
+    desk.write("good/a.yaml", "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: one}}]\n");
+    desk.write("broken/a.yaml", "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: two}}]\n");
+    desk.write(
+        "broken/b.yaml",
+        "version: 1\nentries:\n  - model: authentik_core.user\n    attrs: {username: x}\n  - model: authentik_core.user\n    identifiers: {username: x}\n    attrs: {pasword: hunter2}\n",
+    );
+    desk.write("last/a.yaml", "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: three}}]\n");
+    let folders = ["--no-shipped", "--blueprints", "good", "--blueprints", "broken", "--blueprints", "last"];
+    let server = Server::start(&desk, &folders);
+    assert!(server.get("/-/health/ready/").0.starts_with("HTTP/1.1 204 "), "what is broken stops nothing else");
+    let (code, log) = server.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0));
+    assert!(revision(&desk).contains("revision 2, 2 objects"), "{}", revision(&desk));
+    let events: Vec<Value> = log
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("a line of the log is no JSON: {line}")))
+        .filter(|event: &Value| event["level"] == "ERROR")
+        .collect();
+    let codes: Vec<&str> = events.iter().filter_map(|event| event["code"].as_str()).collect();
+    assert_eq!(codes, ["GW0112", "GW0305", "GW0302"], "{events:#?}");
+    assert!(
+        events.iter().any(|event| event["place"] == "broken/b.yaml:7")
+            && events.iter().any(|event| event["folder"] == "broken")
+    );
+    assert!(!log.concat().contains("hunter2"));
+}
+
+/// A log for people shows findings as every other command does.
+#[test]
+fn a_log_as_text_has_excerpts() {
+    let mut desk = Desk::new();
+    desk.set("GATEWRIGHT_LOG_FORMAT", "text");
+    desk.write("broken/a.yaml", "version: 1\nentries: [\n");
+    // The last step fails, so that the program ends by itself.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let ran = desk.expect(1, &["serve", "--no-shipped", "--blueprints", "broken", "--listen", &address]);
+    assert!(ran.err.contains("error[GW0010]: this `[` is never closed\n --> broken/a.yaml:2:10\n"), "{}", ran.page());
+}
+
+#[tokio::test]
+async fn the_first_administrator_comes_from_the_environment() {
+    for prefix in ["GATEWRIGHT", "AUTHENTIK"] {
+        let mut desk = Desk::new();
+        let name = |what: &str| -> &'static str { format!("{prefix}_BOOTSTRAP_{what}").leak() };
+        desk.set(name("PASSWORD"), "first-password");
+        desk.set(name("TOKEN"), "first-token-of-all");
+        desk.set(name("EMAIL"), "root@acme.test");
+        let server = Server::start(&desk, &[]);
+        let admin = only(&desk, "authentik_core.user", |user| user.attrs["username"] == "akadmin").await;
+        assert!(is_password(&admin, "first-password") && !is_password(&admin, "first-token-of-all"));
+        assert_eq!(admin.attrs["email"], "root@acme.test");
+        let token = only(&desk, "authentik_core.token", |_| true).await;
+        let key = desk.store().await.reveal(token.id, "key").await.expect("it opens").expect("a key");
+        assert_eq!(*key, "first-token-of-all");
+        for secret in ["first-password", "first-token-of-all"] {
+            assert!(!holds(&desk.database_bytes(), secret), "{secret} is in the database in clear");
+        }
+        let (_, log) = server.stop(Signal::SIGTERM);
+        assert!(!log.concat().contains("first-"), "{log:#?}");
+        // They are for the first time only: what an administrator changes later stays.
+        desk.set(name("PASSWORD"), "another-password");
+        let (code, _) = Server::start(&desk, &[]).stop(Signal::SIGTERM);
+        let admin = only(&desk, "authentik_core.user", |user| user.attrs["username"] == "akadmin").await;
+        assert!(code == Some(0) && is_password(&admin, "first-password"));
+    }
+}
+
+#[test]
+fn two_servers_start_on_one_empty_database() {
+    let desk = Desk::new();
+    let mut servers = [Server::launch(&desk, &[]), Server::launch(&desk, &[])];
+    for server in &mut servers {
+        server.wait();
+        assert!(server.get("/-/health/ready/").0.starts_with("HTTP/1.1 204 "));
+    }
+    for server in servers {
+        let (code, log) = server.stop(Signal::SIGTERM);
+        assert_eq!(code, Some(0), "{log:#?}");
+    }
+    assert!(revision(&desk).contains("revision 1, 12"), "{}", revision(&desk));
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let desk = Desk::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let ran = desk.expect(1, &["serve", "--no-shipped", "--listen", &address]);
+    assert!(
+        ran.err.contains(&format!("error: cannot listen on {address}\n  caused by: Address already in use")),
+        "{}",
+        ran.page()
+    );
+}
