@@ -147,7 +147,10 @@ impl<'r, 'a> Composer<'r, 'a> {
     pub fn run(mut self, found: &mut Vec<Diagnostic>) -> Result<Composed, BTreeSet<Need>> {
         let mut entries = 0;
         for number in 0..self.resolver.len() {
-            let Some((identity, body)) = self.resolver.resolved(number) else { continue };
+            let Some((identity, body)) = self.resolver.resolved(number) else {
+                self.glance(number);
+                continue;
+            };
             let Some(identity) = &*identity else { continue };
             entries += 1;
             self.entry(number, identity, &body.attrs);
@@ -218,6 +221,41 @@ impl<'r, 'a> Composer<'r, 'a> {
                 self.wish(identity.id, field, Wish { wanted, tainted, entry: number, span, initial });
             }
         }
+    }
+
+    /// Judges what an entry says literally when it was not resolved, because its conditions skip it or because another
+    /// part of it is wrong: a typo in it is a typo all the same.
+    fn glance(&mut self, number: usize) {
+        let registry = self.registry.clone();
+        let entry = self.resolver.entry(number).1;
+        let Some(info) = Val::literal(&entry.model).and_then(|name| registry.find(&name.python_str())) else { return };
+        if info.meta {
+            return;
+        }
+        let mut json = Map::new();
+        // Identifiers may be paths, which the resolver has judged.
+        let identifiers = entry.identifiers.iter().filter(|pair| info.fields.contains_key(&*pair.key));
+        for pair in identifiers.chain(&entry.attrs) {
+            let value = Val::literal(&pair.value).unwrap_or(Val::Unknown);
+            let (key, key_span, node) = (pair.key.clone(), pair.key_span, pair.value.clone());
+            let attr = Attr { key, key_span, node, value };
+            let Some((field, value)) = self.field_of(info, &attr) else { continue };
+            let Some(reference) = field.reference else {
+                self.convert(field, &attr, value, &mut json);
+                continue;
+            };
+            // Whether an id or a number belongs to an object is not asked for an entry without effect.
+            let wrong = match value.peel() {
+                Val::Bool(_) | Val::Float(_) | Val::Map(_) => true,
+                Val::List(_) => !reference.many,
+                Val::Text(text) => Uuid::parse_str(text.trim()).is_err() && text.trim().parse::<i64>().is_err(),
+                _ => false,
+            };
+            if wrong {
+                self.bad_reference(field, reference.target, &attr.node, &value);
+            }
+        }
+        self.validate(number, info, &json, &[]);
     }
 
     fn desired(&mut self, number: usize, identity: &Identity) -> &mut Desired {
@@ -400,6 +438,14 @@ impl<'r, 'a> Composer<'r, 'a> {
                 }
             };
             return Some(Wanted::Secret(text));
+        }
+        if !value.is_finite() {
+            self.found.push(
+                Diagnostic::new(Code::FIELD_VALUE, "infinity and not-a-number cannot be stored")
+                    .at(attr.node.span, "")
+                    .help("put the value in quotes if it is meant as text"),
+            );
+            return None;
         }
         let coerced = self.coerce(field, attr, &value);
         if value.is_unknown() {

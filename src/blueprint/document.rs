@@ -260,11 +260,13 @@ impl Reader<'_> {
             }
         }
         if !named {
-            self.found.push(
-                Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`")
-                    .at(key_span, "")
-                    .help("add `name: …` below it"),
-            );
+            let mut finding = Diagnostic::new(Code::MISSING_KEY, "`metadata` needs a `name`")
+                .at(key_span, "")
+                .help("add `name: …` below it");
+            if let Some((inner, _)) = node.get("labels").and_then(|labels| labels.pair("name")) {
+                finding = finding.at(inner.span, "this one is indented too deeply to be its name");
+            }
+            self.found.push(finding);
         }
     }
 
@@ -361,11 +363,13 @@ impl Reader<'_> {
             }
         }
         let Some(model) = model else {
-            self.found.push(
-                Diagnostic::new(Code::MISSING_KEY, "an entry needs a `model`")
-                    .at(node.span, "")
-                    .help("name the kind of object that the entry is about, such as `model: authentik_flows.flow`"),
-            );
+            let mut finding = Diagnostic::new(Code::MISSING_KEY, "an entry needs a `model`")
+                .at(node.span, "")
+                .help("name the kind of object that the entry is about, such as `model: authentik_flows.flow`");
+            if let Some((inner, _)) = pairs.iter().find_map(|(_, value)| value.pair("model")) {
+                finding = finding.at(inner.span, "this one is indented too deeply to be the entry's");
+            }
+            self.found.push(finding);
             return None;
         };
         entry.model = model;

@@ -47,6 +47,9 @@ pub fn format(template: &str, arguments: &[Val]) -> Result<Val, String> {
             text.push('%');
             continue;
         }
+        if text.len() > MAX_TEXT {
+            return Err(format!("the text becomes longer than {MAX_TEXT} bytes"));
+        }
         let Some(argument) = next.next() else {
             return Err(format!("the format has more placeholders than the {} given arguments", arguments.len()));
         };
@@ -77,6 +80,8 @@ pub fn format(template: &str, arguments: &[Val]) -> Result<Val, String> {
     Ok(Val::Symbol(std::sync::Arc::new(parts)).secret_if(secret))
 }
 
+/// Longest text that is made, but for what the last placeholder adds.
+const MAX_TEXT: usize = 16 << 20;
 /// Widths and precisions beyond this are refused: they only serve to exhaust memory.
 const MAX_WIDTH: usize = 10_000;
 

@@ -345,6 +345,8 @@ impl Builder<'_, '_> {
                     if static_secret(info, rule.field).is_some() {
                         object.secrets.insert(rule.field, SecretState::Planned);
                     }
+                    // The default is not what it will be, and would make two new objects look alike.
+                    object.attrs.remove(rule.field);
                 }
             }
             if !writes.is_empty() || !generated.is_empty() {

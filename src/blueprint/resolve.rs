@@ -23,7 +23,7 @@ use super::{
     inputs::Inputs,
     lookup::{self, Lookup, Path, Step},
     meta,
-    tags::{Evaluator, Fault, Query, World},
+    tags::{self, ContextIndex, Evaluator, Fault, Meter, Query, World},
     value::{MapKey, ObjectRef, Val},
     yaml::{Data, Node},
 };
@@ -182,7 +182,9 @@ pub struct Resolver<'a> {
     options: Options,
     model: Model,
     namespace: Uuid,
-    engine_context: IndexMap<MapKey, Val>,
+    engine_context: Rc<IndexMap<MapKey, Val>>,
+    contexts: Rc<[ContextIndex]>,
+    meter: Meter,
     entries: Vec<EntryState>,
     ids: Vec<HashMap<Arc<str>, usize>>,
     by_kind: HashMap<KindIndex, Vec<usize>>,
@@ -233,6 +235,8 @@ impl Token {
 /// Entries that force each other on the stack, of which each takes a few kilobytes. The far end of a longer chain is
 /// decided first.
 const MAX_CHAIN: usize = 64;
+/// Evaluations inside each other at which no further entry is forced, for the same reason.
+const MAX_NESTING: usize = 128;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -292,7 +296,9 @@ impl<'a> Resolver<'a> {
             options,
             model,
             namespace,
-            engine_context,
+            engine_context: Rc::new(engine_context),
+            contexts: documents.iter().map(tags::index_context).collect(),
+            meter: Meter::default(),
             entries,
             ids,
             by_kind,
@@ -452,14 +458,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn evaluate(&mut self, number: usize, node: &Node) -> Result<Val> {
-        let state = &self.entries[number];
+        let at = self.entries[number].document;
         let (documents, folders, inputs) = (self.documents, self.folders, self.inputs);
-        let folder = folders.get(state.document).and_then(|folder| folder.as_deref());
-        let document = &documents[state.document];
-        let engine = std::mem::take(&mut self.engine_context);
-        let result = Evaluator::new(self, inputs, document, &engine, folder).eval(node);
-        self.engine_context = engine;
-        result
+        let folder = folders.get(at).and_then(|folder| folder.as_deref());
+        let document = &documents[at];
+        let (engine, contexts) = (self.engine_context.clone(), self.contexts.clone());
+        let names = &contexts[at];
+        Evaluator::new(self, inputs, document, names, &engine, folder).whole(node)
     }
 
     fn fail<T>(&mut self, finding: Diagnostic) -> Result<T> {
@@ -470,7 +475,7 @@ impl<'a> Resolver<'a> {
     /// Runs one piece of work of an entry. Its findings count when it is finished, whatever becomes of the work that
     /// asked for it.
     fn guard<T>(&mut self, token: Token, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.stack.len() >= MAX_CHAIN {
+        if self.stack.len() >= MAX_CHAIN || self.meter.nesting() >= MAX_NESTING {
             self.deferred.get_or_insert(token);
             return Err(Fault::Deferred);
         }
@@ -589,7 +594,10 @@ impl<'a> Resolver<'a> {
         for condition in &entry.conditions {
             match self.evaluate(number, condition)?.truth() {
                 Some(true) => {}
-                Some(false) => return Ok(None),
+                Some(false) => {
+                    self.glance(number, kind);
+                    return Ok(None);
+                }
                 None => uncertain = true,
             }
         }
@@ -647,6 +655,89 @@ impl<'a> Resolver<'a> {
             None => self.derive_id(number, info, &identifiers, uncertain),
         };
         Ok(Some(Identity { kind, id, object, state, identifiers, uncertain }))
+    }
+
+    /// Judges the names in an entry that is skipped by its conditions, without resolving anything: its state, its
+    /// identifiers, ids behind !KeyOf, and the kinds and fields of !Find.
+    fn glance(&mut self, number: usize, kind: KindIndex) {
+        let registry = self.registry.clone();
+        let entry = self.entry(number).1;
+        for pair in &entry.identifiers {
+            let path = (!lookup::KEY_NAMES.contains(&&*pair.key))
+                .then(|| lookup::parse(&registry, &[kind], &pair.key))
+                .transpose();
+            if let Err((part, meant)) = path {
+                self.unknown_identifier(registry.get(kind), pair, &part, meant);
+            }
+        }
+        for pair in entry.identifiers.iter().chain(&entry.attrs) {
+            self.glance_at(number, &pair.value);
+        }
+        if let Some(state) = entry.state.as_ref().filter(|state| state.tag.is_none()) {
+            let _ = self.state(number, state);
+        }
+    }
+
+    fn glance_at(&mut self, number: usize, node: &Node) {
+        match (node.tag.as_ref().map(|tag| tag.name.as_str()), &node.data) {
+            (Some("!KeyOf"), Data::Scalar(id)) => {
+                let document = self.entries[number].document;
+                if !self.ids[document].contains_key(&id.text) {
+                    let finding = self.unknown_id(document, &id.text, node.span);
+                    self.found.push(finding);
+                }
+            }
+            (Some("!Find" | "!FindObject"), Data::Sequence(items)) => {
+                let registry = self.registry.clone();
+                let Some((model, conditions)) = items.split_first() else { return };
+                let Some(Val::Text(name)) = Val::literal(model) else { return };
+                let kinds = registry.targets(&name);
+                if kinds.is_empty() {
+                    self.found.push(unknown_kind(&registry, &name, model.span, false));
+                    return;
+                }
+                for condition in conditions {
+                    let Data::Sequence(pair) = &condition.data else { continue };
+                    if let Some(field) = pair.first()
+                        && let Some(Val::Text(path)) = Val::literal(field)
+                        && let Err((part, meant)) = lookup::parse(&registry, &kinds, &path)
+                    {
+                        self.found.push(unknown_condition(&name, &path, &part, meant, field.span));
+                    }
+                    for value in pair {
+                        self.glance_at(number, value);
+                    }
+                }
+            }
+            (_, Data::Scalar(_)) => {}
+            (_, Data::Sequence(items)) => {
+                for item in items {
+                    self.glance_at(number, item);
+                }
+            }
+            (_, Data::Mapping(pairs)) => {
+                for (_, value) in pairs {
+                    self.glance_at(number, value);
+                }
+            }
+        }
+    }
+
+    /// The finding about an id that no entry of the document has.
+    fn unknown_id(&self, document: usize, id: &str, span: Span) -> Diagnostic {
+        let known: Vec<(Arc<str>, Span)> =
+            self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
+        let finding = Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`"))
+            .at(span, "unknown id");
+        let Some(meant) = crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) else {
+            return finding
+                .help("give the entry an `id`, or use !Find for an object of another document or of the database");
+        };
+        let finding = finding.help(format!("did you mean `{meant}`?")).fix(format!("use `{meant}`"), span, meant);
+        // Several ids may be as near, and the slip may be in any of them.
+        let distance = |known: &str| strsim::damerau_levenshtein(id, known);
+        let near = known.iter().filter(|(known, _)| &**known == meant || distance(known) <= distance(meant));
+        near.take(3).fold(finding, |finding, (_, there)| finding.at(*there, "a similar id is given here"))
     }
 
     fn unknown_identifier(&mut self, info: &KindInfo, pair: &Pair, part: &str, meant: Option<String>) {
@@ -975,7 +1066,12 @@ impl<'a> Resolver<'a> {
     }
 
     /// Objects that match a query in the state that the plan leaves behind.
-    fn matching(&mut self, kinds: &[KindIndex], conditions: &[(Path, Val)]) -> Result<(Vec<ObjectRef>, bool)> {
+    fn matching(
+        &mut self,
+        kinds: &[KindIndex],
+        conditions: &[(Path, Val)],
+        span: Span,
+    ) -> Result<(Vec<ObjectRef>, bool)> {
         let mut found: Vec<ObjectRef> = Vec::new();
         let mut undecided = false;
         let simple = conditions
@@ -986,16 +1082,17 @@ impl<'a> Resolver<'a> {
                 Some((field, value)) => self.candidates(*kind, field, value),
                 None => self.by_kind.get(kind).cloned().unwrap_or_default(),
             };
+            // All are identified before the first is compared: where one of them has to wait, no comparison is in vain.
+            let mut candidates = Vec::with_capacity(numbers.len());
             for number in numbers {
-                let identity = match self.identity(number) {
-                    Ok(identity) => identity,
-                    Err(Fault::Blocked(by)) if Some(by) == self.current() => continue,
-                    Err(Fault::Reported) => {
-                        undecided = true;
-                        continue;
-                    }
+                match self.identity(number) {
+                    Ok(identity) => candidates.push(identity),
+                    Err(Fault::Blocked(by)) if Some(by) == self.current() => {}
+                    Err(Fault::Reported) => undecided = true,
                     Err(other) => return Err(other),
-                };
+                }
+            }
+            for identity in candidates {
                 let Some(identity) = &*identity else { continue };
                 if identity.kind != *kind
                     || identity.state == State::Absent
@@ -1003,6 +1100,7 @@ impl<'a> Resolver<'a> {
                 {
                     continue;
                 }
+                self.compare(1, span)?;
                 match self.planned_match(identity.id, identity.kind, conditions) {
                     Ok(Some(true)) => {
                         found.push(self.object_ref(identity.id, identity.kind, identity.object.as_deref()))
@@ -1014,7 +1112,7 @@ impl<'a> Resolver<'a> {
                     Err(other) => return Err(other),
                 }
             }
-            for object in self.stored_candidates(*kind, conditions)? {
+            for object in self.stored_candidates(*kind, conditions, span)? {
                 if found.iter().any(|known| known.id == object.id) {
                     continue;
                 }
@@ -1033,6 +1131,17 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok((found, undecided))
+    }
+
+    fn compare(&mut self, count: usize, span: Span) -> Result<()> {
+        if self.meter.compare(count) {
+            return Ok(());
+        }
+        self.fail(
+            Diagnostic::new(Code::YAML_BUDGET, "the look-ups of this run compare too many objects")
+                .at(span, "the limit is passed here")
+                .help("look objects up by their natural keys, such as slug or name, where there are many"),
+        )
     }
 
     /// Identifies all entries of a kind as far as that is possible now.
@@ -1080,7 +1189,12 @@ impl<'a> Resolver<'a> {
 
     /// Stored objects of a kind whose own values meet the conditions as they are stored. What lies behind a reference may
     /// change with other objects, so those conditions are left to whoever knows the plan.
-    fn stored_candidates(&mut self, kind: KindIndex, conditions: &[(Path, Val)]) -> Result<Vec<Arc<Object>>> {
+    fn stored_candidates(
+        &mut self,
+        kind: KindIndex,
+        conditions: &[(Path, Val)],
+        span: Span,
+    ) -> Result<Vec<Arc<Object>>> {
         let registry = self.registry.clone();
         let info = registry.get(kind);
         let by_key = info.keys.iter().find_map(|key| {
@@ -1098,6 +1212,7 @@ impl<'a> Resolver<'a> {
                 None => self.model.of_kind(kind)?.cloned().collect(),
             },
         };
+        self.compare(all.len(), span)?;
         let own: Vec<(Path, Val)> = conditions
             .iter()
             .filter(|(path, _)| match &path.steps[..] {
@@ -1138,28 +1253,7 @@ impl World for Resolver<'_> {
         };
         let document = self.entries[number].document;
         let Some(target) = self.ids[document].get(id).copied() else {
-            let known: Vec<(Arc<str>, Span)> =
-                self.documents[document].entries.iter().filter_map(|entry| entry.id.clone()).collect();
-            let mut finding =
-                Diagnostic::new(Code::KEY_OF_UNKNOWN, format!("no entry of this document has the id `{id}`"))
-                    .at(span, "unknown id");
-            match crate::base::diagnostic::nearest(id, known.iter().map(|(id, _)| &**id)) {
-                Some(meant) => {
-                    finding = finding.help(format!("did you mean `{meant}`?")).fix(
-                        format!("use `{meant}`"),
-                        span,
-                        format!("!KeyOf {meant}"),
-                    );
-                    if let Some((_, there)) = known.iter().find(|(id, _)| &**id == meant) {
-                        finding = finding.at(*there, "a similar id is given here");
-                    }
-                }
-                None => {
-                    finding = finding.help(
-                        "give the entry an `id`, or use !Find for an object of another document or of the database",
-                    );
-                }
-            }
+            let finding = self.unknown_id(document, id, span);
             return self.fail(finding);
         };
         let there = |this: &Self| {
@@ -1223,20 +1317,12 @@ impl World for Resolver<'_> {
                     conditions.push((path, condition.value.clone()));
                 }
                 Err((part, meant)) => {
-                    let mut finding =
-                        Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {}", query.model))
-                            .at(condition.span, "");
-                    if let Some(meant) = meant {
-                        finding = finding.help(format!("did you mean `{meant}`?"));
-                        if part == condition.field {
-                            finding = finding.fix(format!("use `{meant}`"), condition.span, meant);
-                        }
-                    }
+                    let finding = unknown_condition(&query.model, &condition.field, &part, meant, condition.span);
                     return self.fail(finding);
                 }
             }
         }
-        let (mut found, undecided) = self.matching(&kinds, &conditions)?;
+        let (mut found, undecided) = self.matching(&kinds, &conditions, span)?;
         if found.len() > 1 {
             let mut named: Vec<(String, ObjectRef)> = Vec::with_capacity(found.len());
             for object in found {
@@ -1268,6 +1354,22 @@ impl World for Resolver<'_> {
     fn report(&mut self, finding: Diagnostic) {
         self.found.push(finding);
     }
+
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+/// The finding about a part of a condition's path that no kind knows.
+fn unknown_condition(model: &str, path: &str, part: &str, meant: Option<String>, span: Span) -> Diagnostic {
+    let mut finding = Diagnostic::new(Code::FIND_FIELD, format!("`{part}` is not a field of {model}")).at(span, "");
+    if let Some(meant) = meant {
+        finding = finding.help(format!("did you mean `{meant}`?"));
+        if part == path {
+            finding = finding.fix(format!("use `{meant}`"), span, meant);
+        }
+    }
+    finding
 }
 
 /// The finding about a kind name that nobody knows.

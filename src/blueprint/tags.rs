@@ -3,7 +3,7 @@
 //! Every argument of every tag may be a tag itself, at any depth, and `!Enumerate` opens its scope wherever it
 //! stands. What a tag says about other entries and stored objects is asked from a [`World`].
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use indexmap::IndexMap;
 
@@ -78,58 +78,165 @@ pub trait World {
 
     /// Takes a finding.
     fn report(&mut self, finding: Diagnostic);
+
+    /// What all evaluations of the run have in common.
+    fn meter(&mut self) -> &mut Meter;
 }
 
 /// Nesting of tags, collections and context look-ups.
 const MAX_DEPTH: usize = 160;
 /// Rounds of all `!Enumerate` tags of one value together.
 const MAX_ROUNDS: usize = 200_000;
+/// What tags may add to one value, in bytes as [`Val::weight`] counts them.
+const MAX_VALUE: usize = 8 << 20;
+/// What tags may add to all documents of a run together, in the same bytes.
+const MAX_RUN: usize = 128 << 20;
+
+/// Comparisons that all look-ups of a run may make together; those by natural keys need few.
+const MAX_COMPARED: usize = 5_000_000;
+
+/// Counts what tags make of the documents of a run, so that a small document cannot exhaust memory or stack.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Evaluations inside each other, also those of other entries.
+    depth: usize,
+    /// Bytes that tags have added.
+    spent: usize,
+    /// Objects that look-ups have been compared with.
+    compared: usize,
+}
+
+impl Meter {
+    /// How many evaluations are inside each other, those of entries that wait for others included.
+    pub fn nesting(&self) -> usize {
+        self.depth
+    }
+
+    /// Counts comparisons of a look-up; false when the run has made too many.
+    pub fn compare(&mut self, count: usize) -> bool {
+        self.compared = self.compared.saturating_add(count);
+        self.compared <= MAX_COMPARED
+    }
+}
+
+/// The values of a document's context by name, as positions in [`Document::context`].
+pub type ContextIndex = HashMap<MapKey, Vec<usize>>;
+
+/// Finds out where a document's context has each name.
+pub fn index_context(document: &Document) -> ContextIndex {
+    let mut index = ContextIndex::new();
+    for (at, (name, _)) in document.context.iter().enumerate() {
+        if let Some(key) = Val::literal(name).and_then(Val::into_key) {
+            index.entry(key).or_default().push(at);
+        }
+    }
+    index
+}
 
 /// Evaluates the nodes of one document.
 pub struct Evaluator<'a, W: World> {
     world: &'a mut W,
     inputs: &'a Inputs,
     document: &'a Document,
+    names: &'a ContextIndex,
     engine: &'a IndexMap<MapKey, Val>,
     folder: Option<&'a Path>,
     /// Index and value of each enclosing `!Enumerate`, outermost first; nothing for one whose iterable is being resolved.
     scopes: Vec<Option<(Val, Val)>>,
     depth: usize,
     rounds: usize,
+    spent: usize,
+    /// Contexts and `!Enumerate` bodies inside each other: what is evaluated there multiplies the document.
+    expanding: usize,
 }
 
 type Result<T> = std::result::Result<T, Fault>;
 
 impl<'a, W: World> Evaluator<'a, W> {
-    /// `engine` are the context values that the engine itself gives, `folder` is where the document lies.
+    /// `names` is the [`index_context`] of the document, `engine` are the context values that the engine itself gives,
+    /// `folder` is where the document lies.
     pub fn new(
         world: &'a mut W,
         inputs: &'a Inputs,
         document: &'a Document,
+        names: &'a ContextIndex,
         engine: &'a IndexMap<MapKey, Val>,
         folder: Option<&'a Path>,
     ) -> Self {
-        Evaluator { world, inputs, document, engine, folder, scopes: Vec::new(), depth: 0, rounds: 0 }
+        let scopes = Vec::new();
+        Evaluator {
+            world,
+            inputs,
+            document,
+            names,
+            engine,
+            folder,
+            scopes,
+            depth: 0,
+            rounds: 0,
+            spent: 0,
+            expanding: 0,
+        }
     }
 
     /// The value of a node with all tags in it resolved.
     ///
     /// # Errors
     /// A [`Fault`].
-    pub fn eval(&mut self, node: &Node) -> Result<Val> {
+    pub fn whole(&mut self, node: &Node) -> Result<Val> {
+        let value = self.eval(node)?;
+        // Values of other entries may be parts of this one, and parts of others in turn.
+        if value.depth() > MAX_DEPTH {
+            return self.too_deep(node);
+        }
+        Ok(value)
+    }
+
+    fn eval(&mut self, node: &Node) -> Result<Val> {
         if self.depth >= MAX_DEPTH {
-            return self.fail(Code::DEPTH, "tags and values are nested too deeply here", node.span);
+            return self.too_deep(node);
         }
         self.depth += 1;
+        self.world.meter().depth += 1;
         let value = match &node.tag {
             Some(tag) => self.tag(tag, node),
             None => self.plain(node),
         };
+        self.world.meter().depth -= 1;
         self.depth -= 1;
         value
     }
 
+    fn too_deep<T>(&mut self, node: &Node) -> Result<T> {
+        self.fail(Code::DEPTH, "tags and values are nested too deeply here", node.span)
+    }
+
+    /// Counts the making of a value where tags multiply what the document says, and refuses to go beyond the budget. What
+    /// is written out in a document is bounded by its size.
+    fn spend(&mut self, bytes: usize, node: &Node) -> Result<()> {
+        if self.expanding == 0 {
+            return Ok(());
+        }
+        self.spent = self.spent.saturating_add(bytes);
+        let meter = self.world.meter();
+        meter.spent = meter.spent.saturating_add(bytes);
+        if self.spent > MAX_VALUE || meter.spent > MAX_RUN {
+            return self.fail(Code::YAML_BUDGET, "the tags here multiply the document beyond all measure", node.span);
+        }
+        Ok(())
+    }
+
+    /// A copy of a value that exists already.
+    fn copied(&mut self, value: Val, node: &Node) -> Result<Val> {
+        self.expanding += 1;
+        let within = self.spend(value.weight(), node);
+        self.expanding -= 1;
+        within.map(|()| value)
+    }
+
     fn plain(&mut self, node: &Node) -> Result<Val> {
+        let text = if let Data::Scalar(scalar) = &node.data { scalar.text.len() } else { 0 };
+        self.spend(Val::WEIGHT + text, node)?;
         match &node.data {
             Data::Scalar(scalar) => Ok(Val::of_scalar(scalar)),
             Data::Sequence(items) => items.iter().map(|item| self.eval(item)).collect::<Result<_>>().map(Val::List),
@@ -192,8 +299,8 @@ impl<'a, W: World> Evaluator<'a, W> {
             "!Condition" => self.condition(node),
             "!If" => self.choose(node),
             "!Enumerate" => self.enumerate(node),
-            "!Index" => self.scope(node, |(index, _)| index.clone()),
-            "!Value" => self.scope(node, |(_, value)| value.clone()),
+            "!Index" => self.scope(node, |(index, _)| index),
+            "!Value" => self.scope(node, |(_, value)| value),
             "!AtIndex" => self.at_index(node),
             "!ParseJSON" => self.parse_json(node),
             other => self.fail(Code::YAML_TAG, format!("{other} is no tag of the blueprint format"), tag.span),
@@ -301,13 +408,13 @@ impl<'a, W: World> Evaluator<'a, W> {
             return self.wrong_form(node, form);
         };
         let mut value = self.engine.get(&key).cloned();
-        let document = self.document;
-        for (name, inner) in &document.context {
-            if Val::literal(name).and_then(Val::into_key).as_ref() != Some(&key) {
-                continue;
-            }
+        let (document, names) = (self.document, self.names);
+        for at in names.get(&key).into_iter().flatten() {
+            let (_, inner) = &document.context[*at];
             let scopes = std::mem::take(&mut self.scopes);
+            self.expanding += 1;
             let found = self.eval(inner);
+            self.expanding -= 1;
             self.scopes = scopes;
             merge(&mut value, found?);
         }
@@ -315,7 +422,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             merge(&mut value, given.clone());
         }
         match (value, default) {
-            (Some(value), _) => Ok(value),
+            (Some(value), _) => self.copied(value, node),
             (None, Some(default)) => self.eval(default),
             (None, None) => {
                 self.note_missing_context(&key, node.span);
@@ -356,7 +463,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             };
         };
         match format::format(text, &arguments) {
-            Ok(value) => Ok(value.secret_if(template_value.is_secret())),
+            Ok(value) => self.copied(value.secret_if(template_value.is_secret()), node),
             Err(why) => self.fail(Code::FORMAT_MISMATCH, why, node.span),
         }
     }
@@ -399,6 +506,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             return self.wrong_form(node, form);
         }
         let found = self.world.find(&query, node.span, whole)?;
+        let found = self.copied(found, node)?;
         Ok(if unknown && matches!(found, Val::Null) { Val::Unknown } else { found })
     }
 
@@ -505,7 +613,9 @@ impl<'a, W: World> Evaluator<'a, W> {
                 return self.fail(Code::YAML_BUDGET, "this !Enumerate goes through too many rounds", node.span);
             }
             self.scopes.push(Some((index, value.secret_if(secret))));
+            self.expanding += 1;
             let result = self.eval(body);
+            self.expanding -= 1;
             self.scopes.pop();
             let result = result?;
             if !into_map {
@@ -535,14 +645,17 @@ impl<'a, W: World> Evaluator<'a, W> {
         Ok(if into_map { map } else { Val::List(list) })
     }
 
-    fn scope(&mut self, node: &Node, pick: fn(&(Val, Val)) -> Val) -> Result<Val> {
+    fn scope(&mut self, node: &Node, pick: fn(&(Val, Val)) -> &Val) -> Result<Val> {
         let depth = match scalar(node).and_then(|text| text.trim().parse::<usize>().ok()) {
             Some(depth) => depth,
             None => return self.wrong_form(node, "!Value 0` or `!Index 0"),
         };
         let scope = depth.checked_add(1).and_then(|back| self.scopes.len().checked_sub(back));
         match scope.and_then(|at| self.scopes.get(at)) {
-            Some(Some(scope)) => Ok(pick(scope)),
+            Some(Some(scope)) => {
+                let value = pick(scope).clone();
+                self.copied(value, node)
+            }
             Some(None) => {
                 let mut message = format!("the number {depth} means the !Enumerate whose iterable this is");
                 if self.scopes.iter().any(Option::is_some) {
@@ -610,7 +723,7 @@ impl<'a, W: World> Evaluator<'a, W> {
         match value.peel() {
             Val::Unknown => Ok(Val::Unknown),
             Val::Text(text) => match serde_json::from_str(text) {
-                Ok(json) => Ok(Val::from_json(&json).secret_if(secret)),
+                Ok(json) => self.copied(Val::from_json(&json).secret_if(secret), node),
                 Err(error) => {
                     let why = if secret { String::new() } else { format!(": {error}") };
                     self.fail(Code::PARSE_JSON, format!("this is not JSON{why}"), node.span)

@@ -65,6 +65,10 @@ pub enum MapKey {
 }
 
 impl MapKey {
+    fn weight(&self) -> usize {
+        if let MapKey::Text(text) = self { text.len() } else { 0 }
+    }
+
     /// The key as JSON has it; JSON knows only text.
     pub fn text(&self) -> String {
         match self {
@@ -145,6 +149,44 @@ impl Val {
             Val::Secret(inner) => return inner.truth(),
             Val::Unknown => return None,
         })
+    }
+
+    /// What [`Val::weight`] counts for a value besides its text, in bytes.
+    pub const WEIGHT: usize = 64;
+
+    /// About how many bytes the value is worth when all of it is written out; texts that are shared in memory count
+    /// wherever they stand.
+    pub fn weight(&self) -> usize {
+        Val::WEIGHT
+            + match self {
+                Val::Text(text) | Val::Time(text) => text.len(),
+                Val::List(items) => items.iter().map(Val::weight).sum(),
+                Val::Map(map) => map.iter().map(|(key, value)| key.weight() + value.weight()).sum(),
+                Val::Symbol(parts) => parts.iter().map(|part| part.as_str().map_or(Val::WEIGHT, str::len)).sum(),
+                Val::Secret(inner) => inner.weight(),
+                Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Object(_) | Val::Unknown => 0,
+            }
+    }
+
+    /// Whether all numbers in the value are finite, as JSON needs them.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Val::Float(number) => number.is_finite(),
+            Val::List(items) => items.iter().all(Val::is_finite),
+            Val::Map(map) => map.values().all(Val::is_finite),
+            Val::Secret(inner) => inner.is_finite(),
+            _ => true,
+        }
+    }
+
+    /// Collections inside each other.
+    pub fn depth(&self) -> usize {
+        match self {
+            Val::List(items) => 1 + items.iter().map(Val::depth).max().unwrap_or(0),
+            Val::Map(map) => 1 + map.values().map(Val::depth).max().unwrap_or(0),
+            Val::Secret(inner) => inner.depth(),
+            _ => 0,
+        }
     }
 
     /// Name of the type, for messages.

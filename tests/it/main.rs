@@ -2,10 +2,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests are told by variables where data and peers are")]
 
+mod bad_input;
 mod cli;
 mod engine;
 mod floors;
+mod fuzz;
 mod kinds;
+mod mutations;
+mod properties;
 mod rules;
 mod schemas;
 mod spec30;

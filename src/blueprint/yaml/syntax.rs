@@ -1,6 +1,6 @@
 //! Words for what is wrong with the text.
 
-use std::ops::Range;
+use std::{cmp::Ordering, ops::Range};
 
 use super::cursor::is_blank;
 use crate::base::diagnostic::{Code, Diagnostic, FileId, Span};
@@ -85,13 +85,15 @@ pub(super) fn explain(
             .help("Is the `:` missing (it needs a blank behind it), or the indentation wrong?");
     }
     if has("mapping values are not allowed") {
-        return finding("a `:` that cannot begin a value here", at..(at + 1).min(text.len()))
+        let found = finding("a `:` that cannot begin a value here", at..(at + 1).min(text.len()))
             .help("Put the value in quotes if the `: ` belongs to it.")
             .help("Otherwise compare the indentation of this line with the one above.");
+        return if place.behind_first_word() { place.compare_indentation(found, span) } else { found };
     }
     if has("did not find expected key") || has("did not find expected '-'") || has("invalid indentation") {
-        return finding("the indentation of this line fits none of the collections above", here)
+        let found = finding("the indentation of this line fits none of the collections above", here)
             .help("Align keys of one mapping, and the dashes of one list, in the same column.");
+        return place.compare_indentation(found, span);
     }
     if has("block sequence entries are not allowed") {
         return finding("a list item cannot begin here", here)
@@ -99,6 +101,12 @@ pub(super) fn explain(
     }
     if has("only valid inside a block") {
         return finding("a dash inside [ ] or { }", here).help("Separate items by commas there, without dashes.");
+    }
+    if has("document end") || has("document start") {
+        let found = finding("text outside of the document", here)
+            .help("Keys at the top of a document begin in the same column as its first one.")
+            .help("Nothing may follow a `...` line; a directive needs a `---` line below it.");
+        return place.compare_indentation(found, span);
     }
     let opened = |finding: Diagnostic| match open {
         Some(open) => finding.at(span(open..open + 1), "opened here"),
@@ -139,8 +147,6 @@ pub(super) fn explain(
         )
     } else if has("directive") {
         ("a line that begins with % is a directive and this is none", "Put a value that begins with % in quotes.")
-    } else if has("document end") || has("document start") {
-        ("text outside of the document", "Nothing may follow the `...` line; a directive needs a `---` line below it.")
     } else if has("expected whitespace") {
         ("a blank is missing here", "Put a blank behind the `?`.")
     } else {
@@ -244,6 +250,51 @@ impl<'a> Place<'a> {
             }
             end = start;
         }
+    }
+
+    /// Whether the position is directly behind the first word of its line, as that of a key's colon is.
+    fn behind_first_word(&self) -> bool {
+        let before = self.text[self.line.start..self.at].trim_start().trim_start_matches("- ");
+        !before.is_empty() && !before.contains(' ')
+    }
+
+    /// Labels the lines above whose indentation decides about that of this line: the nearest one that is indented less (or
+    /// as much, when only one of the two is a list item), the first one behind it that is indented more, and the one
+    /// directly above. The line that stands wrong is one of these or this one.
+    fn compare_indentation(&self, finding: Diagnostic, span: impl Fn(Range<usize>) -> Span) -> Diagnostic {
+        let indentation = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        let is_item = |line: &str| line.trim_start_matches(' ').starts_with("- ");
+        let line = &self.text[self.line.clone()];
+        let (own, own_item) = (indentation(line), is_item(line));
+        let (mut nearest, mut less, mut more) = (None, None, None);
+        let mut end = self.line.start;
+        for line in self.text[..end].split_inclusive('\n').rev() {
+            let start = end - line.len();
+            end = start;
+            let content = line.trim();
+            if content.is_empty() || content.starts_with('#') {
+                continue;
+            }
+            let columns = indentation(line);
+            let place = (start + columns..start + line.trim_end().len(), columns);
+            nearest.get_or_insert_with(|| place.clone());
+            match columns.cmp(&own) {
+                Ordering::Less => less = Some(place),
+                Ordering::Equal if is_item(line) != own_item => less = Some(place),
+                Ordering::Equal => {}
+                Ordering::Greater => {
+                    more = Some(place);
+                    continue;
+                }
+            }
+            break;
+        }
+        let mut places: Vec<_> = less.into_iter().chain(more).chain(nearest).collect();
+        places.dedup();
+        places.retain(|(_, columns)| *columns != own || own_item);
+        places.into_iter().fold(finding, |finding, (range, columns)| {
+            finding.at(span(range), format!("indented by {columns}, the other line by {own}"))
+        })
     }
 
     /// The first escape of the double-quoted scalar at the position that is none.

@@ -194,7 +194,8 @@ fn more_offline_logic_has_three_values() {
     let judge = |condition: &str| {
         // The entry is wrong in a way that shows only when it is not skipped.
         let text = entries(&format!(
-            "- {{model: authentik_core.group, conditions: [{condition}], identifiers: {{name: a}}, attrs: {{nothing: 1}}}}"
+            "- {{model: authentik_core.group, conditions: [{condition}], identifiers: {{name: a}}, \
+             attrs: {{attributes: !AtIndex [[], 0]}}}}"
         ));
         !lab.judge(&text).errors().is_empty()
     };

@@ -49,13 +49,25 @@ fn s30_32_false_conditions() {
     assert!(lab.all(GROUP).is_empty());
 }
 
-/// A skipped entry is not looked into further, but its kind must exist.
+/// A skipped entry is not resolved, but a slip in what it says literally is a slip all the same.
 #[test]
-fn s30_32_skipped_entries_need_a_kind_and_nothing_else() {
-    let skipped =
-        |model: &str| entries(&format!("- {{model: {model}, conditions: [no], identifiers: {{nothing: !KeyOf x}}}}"));
-    assert!(Lab::new().judge(&skipped(GROUP)).found.is_empty());
-    assert_eq!(refusal(&skipped("authentik_core.gruop")).0, Code::UNKNOWN_KIND);
+fn s30_32_skipped_entries_are_judged_as_they_are_written() {
+    let skipped = |model: &str, rest: &str| entries(&format!("- {{model: {model}, conditions: [no], {rest}}}"));
+    let unresolved = "identifiers: {name: !AtIndex [[], 0]}, attrs: {parent: !Find [authentik_core.group, [name, x]]}";
+    assert!(Lab::new().judge(&skipped(GROUP, unresolved)).found.is_empty());
+    assert_eq!(refusal(&skipped("authentik_core.gruop", unresolved)).0, Code::UNKNOWN_KIND);
+    for (rest, code) in [
+        ("identifiers: {nmae: x}", Code::IDENTIFIER_FIELD),
+        ("attrs: {nmae: x}", Code::UNKNOWN_FIELD),
+        ("attrs: {is_superuser: maybe}", Code::FIELD_VALUE),
+        ("attrs: {parent: !KeyOf nobody}", Code::KEY_OF_UNKNOWN),
+        ("attrs: {parent: [x]}", Code::REFERENCE_VALUE),
+        ("attrs: {parent: !Find [authentik_core.gruop, [name, x]]}", Code::UNKNOWN_KIND),
+        ("attrs: {parent: !Find [authentik_core.group, [nmae, x]]}", Code::FIND_FIELD),
+        ("state: presnet", Code::UNKNOWN_STATE),
+    ] {
+        assert_eq!(refusal(&skipped(GROUP, rest)).0, code, "{rest}");
+    }
 }
 
 /// `present` brings back what was changed by hand.

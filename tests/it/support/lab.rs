@@ -274,10 +274,12 @@ impl Lab {
                 next += 1;
             }
             for (field, length) in &change.generated {
+                // Unlike for each object, as random text is.
+                let text: String = object.id.simple().to_string().chars().cycle().take(*length).collect();
                 if object.secrets.contains_key(field) {
-                    object.secrets.insert(field, SecretState::Sealed(self.key.digest(&"g".repeat(*length))));
+                    object.secrets.insert(field, SecretState::Sealed(self.key.digest(&text)));
                 } else {
-                    object.attrs.insert((*field).to_owned(), "g".repeat(*length).into());
+                    object.attrs.insert((*field).to_owned(), text.into());
                 }
             }
             for (field, write) in &change.secrets {

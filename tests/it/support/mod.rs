@@ -3,3 +3,4 @@
 pub mod database;
 pub mod lab;
 pub mod postgres;
+pub mod seeded;
