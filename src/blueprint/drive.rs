@@ -76,7 +76,8 @@ pub async fn plan(
 /// The model with what was needed.
 async fn supply(reader: &mut Reader, mut model: Model, needs: Vec<Need>) -> Result<Model, StoreError> {
     let registry = model.registry().clone();
-    for object in reader.answer(&registry, &needs).await? {
+    let objects = reader.answer_beyond(&registry, &needs, &|id| model.known(id).is_some()).await?;
+    for object in objects {
         model.put(Arc::new(object));
     }
     for need in needs {

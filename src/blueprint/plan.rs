@@ -253,6 +253,9 @@ pub fn plan(
     Ok(plan)
 }
 
+/// Secrets that a change writes, and fields that get generated values.
+type Writes = (BTreeMap<&'static str, SecretWrite>, Vec<(&'static str, usize)>);
+
 struct Builder<'b, 'a> {
     registry: Arc<Registry>,
     base: Model,
@@ -268,7 +271,7 @@ struct Builder<'b, 'a> {
     reasons: HashMap<Uuid, String>,
     implied: HashSet<Uuid>,
     deleted: Vec<Uuid>,
-    writes: HashMap<Uuid, (BTreeMap<&'static str, SecretWrite>, Vec<(&'static str, usize)>)>,
+    writes: HashMap<Uuid, Writes>,
     memberships: HashMap<(Uuid, &'static str), Vec<Uuid>>,
 }
 

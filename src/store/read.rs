@@ -132,6 +132,19 @@ impl Reader {
     /// # Errors
     /// When the database fails.
     pub async fn answer(&mut self, registry: &Registry, needs: &[Need]) -> Result<Vec<Object>, StoreError> {
+        self.answer_beyond(registry, needs, &|_| false).await
+    }
+
+    /// As [`Reader::answer`], but without the objects that the asker holds already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answer_beyond(
+        &mut self,
+        registry: &Registry,
+        needs: &[Need],
+        held: &(dyn Fn(Uuid) -> bool + Sync),
+    ) -> Result<Vec<Object>, StoreError> {
         let mut ids = BTreeSet::new();
         let mut kinds = BTreeSet::new();
         let mut numbers: HashMap<&str, Vec<Value>> = HashMap::new();
@@ -182,6 +195,7 @@ impl Reader {
                 ids.remove(&object.id);
             }
         }
+        ids.retain(|id| !held(*id));
         objects.append(&mut self.load_ids(registry, ids.into_iter().collect()).await?);
         Ok(objects)
     }

@@ -1,5 +1,7 @@
 //! Integration tests, in one binary.
 
+#![allow(clippy::disallowed_methods, reason = "tests are told by variables where data and peers are")]
+
 mod bad_input;
 mod cli;
 mod engine;

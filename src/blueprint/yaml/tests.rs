@@ -43,7 +43,7 @@ fn shown(node: &Node) -> String {
 /// Recorded data beside the project; tests that need it pass when it is not there.
 fn data() -> std::path::PathBuf {
     let beside = || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::env::var_os("GATEWRIGHT_TEST_DATA").map_or_else(beside, Into::into)
+    crate::config::Environment::of_process().get("GATEWRIGHT_TEST_DATA").map_or_else(beside, Into::into)
 }
 
 #[test]

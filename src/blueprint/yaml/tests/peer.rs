@@ -14,7 +14,10 @@ use super::*;
 fn peer(texts: &[String]) -> Option<Vec<Json>> {
     let available = Command::new("python3").args(["-c", "import yaml"]).stderr(Stdio::null()).status();
     if !available.is_ok_and(|status| status.success()) {
-        assert!(std::env::var_os("GATEWRIGHT_REQUIRE_PEERS").is_none(), "python3 with PyYAML is required");
+        assert!(
+            crate::config::Environment::of_process().get("GATEWRIGHT_REQUIRE_PEERS").is_none(),
+            "python3 with PyYAML is required"
+        );
         eprintln!("skipped: install python3 and PyYAML (pip install pyyaml) to compare with it");
         return None;
     }
