@@ -173,14 +173,14 @@ fn every_input_of_the_corpus_is_judged_as_expected() {
     assert_eq!(CORPUS.len(), names.len(), "the table names a file that is not there");
 }
 
-/// Each input in a process of its own that may not have more than a quarter of a gigabyte.
+/// Each input in a process of its own that may not have more than half a gigabyte.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_input_of_the_corpus_exhausts_memory() {
     for (name, ..) in CORPUS {
         let output = Command::new("sh")
             .arg("-c")
-            .arg("ulimit -v 262144; exec \"$0\" validate --format json \"$1\"")
+            .arg("ulimit -v 524288; exec \"$0\" validate --format json \"$1\"")
             .arg(env!("CARGO_BIN_EXE_gatewright"))
             .arg(corpus().join(name))
             .output()
