@@ -103,8 +103,8 @@ const CORPUS: &[(&str, &str, &str)] = &[
     ("wrong-everywhere.yaml", "GW0102", "GW0102"),
 ];
 
-/// Time of one input on one processor. A debug build is many times slower than what people run.
-const MAX_TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 6 } else { 1 });
+/// No measure, only a guard against inputs that never end: far above what any of them takes on a busy machine.
+const MAX_TIME: Duration = Duration::from_secs(60);
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz")
