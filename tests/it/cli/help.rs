@@ -2,11 +2,12 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "validate",
     "plan",
     "apply",
+    "export",
     "schema",
     "migrate",
     "explain",
