@@ -228,7 +228,7 @@ impl Writer<'_> {
             What::Prompt { kind } => {
                 let all = ["text", "email", "checkbox", "number"];
                 attrs.push(format!("field_key: key{at}"));
-                attrs.push(format!("label: !Context label"));
+                attrs.push("label: !Context label".to_owned());
                 attrs.push(format!("type: {}", all[kind % all.len()]));
             }
             What::Policy => attrs.push("expression: return True".to_owned()),
@@ -242,7 +242,7 @@ impl Writer<'_> {
                 let own = self.candidates(at, is_provider).into_iter().filter(|to| {
                     *to < at && !self.things[*to + 1..at].iter().any(|one| matches!(one.what, What::Application { .. }))
                 });
-                if let Some(provider) = own.last().filter(|_| provider.is_some()) {
+                if let Some(provider) = own.next_back().filter(|_| provider.is_some()) {
                     attrs.push(format!("provider: {}", self.reference(at, provider)));
                 }
             }
