@@ -239,7 +239,7 @@ impl Writer<'_> {
             What::Application { provider } => {
                 attrs.push(format!("name: Application {at}"));
                 // A provider serves one application: this one takes the provider that comes last before it.
-                let own = self.candidates(at, is_provider).into_iter().filter(|to| {
+                let mut own = self.candidates(at, is_provider).into_iter().filter(|to| {
                     *to < at && !self.things[*to + 1..at].iter().any(|one| matches!(one.what, What::Application { .. }))
                 });
                 if let Some(provider) = own.next_back().filter(|_| provider.is_some()) {
