@@ -5,6 +5,7 @@
 mod bad_input;
 mod cli;
 mod engine;
+mod export;
 mod floors;
 mod fuzz;
 mod kinds;
