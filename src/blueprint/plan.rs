@@ -460,11 +460,10 @@ impl Builder<'_, '_> {
         }
         set_edges(&mut changed, field, targets);
         self.overlay.put(Arc::new(changed));
+        // A member that nothing else touches is shown at the other side only.
         if self.touched.insert(member) {
             self.order.push(member);
             self.implied.insert(member);
-        } else if !self.composed.objects.contains_key(&member) || own.is_none() {
-            // Its own entries say nothing about the membership: the change is shown at the other side.
         }
     }
 
