@@ -21,6 +21,8 @@ pub mod outposts;
 pub mod providers;
 pub mod sources;
 
+pub mod reconcile;
+
 pub mod registry;
 
 pub mod web;

@@ -3,7 +3,7 @@
 use crate::{
     flows, identity,
     model::registry::{Registration, Registry, RegistryError},
-    outposts, policies, providers, sources, stages,
+    outposts, policies, providers, reconcile, sources, stages,
 };
 
 /// Every kind once, grouped by the floor that it lives on.
@@ -122,6 +122,11 @@ pub const KINDS: &[Registration] = &[
     Registration::of::<outposts::docker_connection::DockerConnection>(),
     Registration::of::<outposts::kubernetes_connection::KubernetesConnection>(),
     Registration::of::<outposts::outpost::Outpost>(),
+    // sources of blueprints
+    Registration::of::<reconcile::source::directory::DirectorySource>(),
+    Registration::of::<reconcile::source::git::GitSource>(),
+    Registration::of::<reconcile::source::inline::InlineSource>(),
+    Registration::of::<reconcile::source::oci::OciSource>(),
 ];
 
 /// Builds the registry of all kinds.

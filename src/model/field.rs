@@ -30,13 +30,15 @@ pub enum Family {
     UserSourceConnection,
     /// A group's counterpart at a source.
     GroupSourceConnection,
+    /// Places that blueprints come from.
+    BlueprintSource,
     /// Every stored kind, without saying so; for references that may point at anything.
     Anything,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 10] = [
+    pub const ALL: [Family; 11] = [
         Family::Stage,
         Family::Policy,
         Family::Provider,
@@ -46,6 +48,7 @@ impl Family {
         Family::OutpostConnection,
         Family::UserSourceConnection,
         Family::GroupSourceConnection,
+        Family::BlueprintSource,
         Family::Anything,
     ];
 
@@ -61,6 +64,7 @@ impl Family {
             Family::OutpostConnection => "authentik_outposts.outpostserviceconnection",
             Family::UserSourceConnection => "authentik_core.usersourceconnection",
             Family::GroupSourceConnection => "authentik_core.groupsourceconnection",
+            Family::BlueprintSource => "gatewright_sources.source",
             Family::Anything => "gatewright.object",
         }
     }
