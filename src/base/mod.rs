@@ -4,4 +4,5 @@ pub mod clock;
 pub mod diagnostic;
 pub mod duration;
 pub mod saml;
+pub mod text;
 pub mod timestamp;

@@ -3,6 +3,9 @@
 //! Every argument of every tag may be a tag itself, at any depth, and `!Enumerate` opens its scope wherever it
 //! stands. What a tag says about other entries and stored objects is asked from a [`World`].
 
+mod collections;
+mod outside;
+
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use indexmap::IndexMap;
@@ -10,12 +13,12 @@ use indexmap::IndexMap;
 use super::{
     document::Document,
     format,
-    inputs::{Access, Inputs},
+    inputs::Inputs,
     value::{MapKey, Val},
     yaml::{Data, Node, Tag},
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Severity, Span, nearest},
+    base::diagnostic::{Code, Diagnostic, Span, nearest},
     model::{Need, symbol},
 };
 
@@ -307,149 +310,6 @@ impl<'a, W: World> Evaluator<'a, W> {
         }
     }
 
-    /// The name and optional default of `!Env`, `!File` and `!Context`.
-    fn name_and_default<'n>(&mut self, node: &'n Node, form: &str) -> Result<(Val, Option<&'n Arc<Node>>)> {
-        match &node.data {
-            Data::Scalar(scalar) => Ok((Val::Text(scalar.text.clone()), None)),
-            Data::Sequence(items) => match items.as_slice() {
-                [name] => Ok((self.eval(name)?, None)),
-                [name, default] => Ok((self.eval(name)?, Some(default))),
-                _ => self.wrong_form(node, form),
-            },
-            Data::Mapping(_) => self.wrong_form(node, form),
-        }
-    }
-
-    fn default(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
-        default.map_or(Ok(Val::Null), |node| self.eval(node))
-    }
-
-    /// What stands in for something that may not be read.
-    fn denied(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
-        match default {
-            Some(_) => self.default(default),
-            None if self.inputs.lenient => Ok(Val::Unknown),
-            None => Err(Fault::Reported),
-        }
-    }
-
-    fn env(&mut self, node: &Node) -> Result<Val> {
-        let (name, default) = self.name_and_default(node, "!Env NAME` or `!Env [NAME, default]")?;
-        let Val::Text(name) = name.peel().clone() else {
-            return self.wrong_form(node, "!Env NAME` or `!Env [NAME, default]");
-        };
-        if let (Data::Scalar(_), Some((first, _))) = (&node.data, name.split_once(',')) {
-            let rest = name[first.len() + 1..].trim();
-            self.world.report(
-                Diagnostic::new(Code::ENV_INLINE_DEFAULT, format!("this reads a variable whose name is `{name}`"))
-                    .at(node.span, "")
-                    .fix("write the default in list form", node.span, format!("!Env [{}, {rest}]", first.trim())),
-            );
-        }
-        match self.inputs.env(&name) {
-            Access::Found(value) => Ok(Val::text(value).secret_if(true)),
-            Access::Missing(why) => {
-                if default.is_none() {
-                    let message = format!("the variable `{name}` {why}, so this is null");
-                    self.world.report(Diagnostic::new(Code::ENV_MISSING, message).at(node.span, ""));
-                }
-                self.default(default)
-            }
-            Access::Denied => {
-                let mut finding =
-                    Diagnostic::new(Code::ENV_DENIED, format!("the variable `{name}` is not allowed here"))
-                        .at(node.span, "")
-                        .help(format!(
-                            "allow it with `--allow-env {name}`, or set it in a file given with `--env-file`"
-                        ));
-                if default.is_some() {
-                    finding = finding.severity(Severity::Warning).help("the default is used");
-                } else if self.inputs.lenient {
-                    finding = finding.severity(Severity::Warning);
-                }
-                self.world.report(finding);
-                self.denied(default)
-            }
-        }
-    }
-
-    fn file(&mut self, node: &Node) -> Result<Val> {
-        let (name, default) = self.name_and_default(node, "!File path` or `!File [path, default]")?;
-        let Val::Text(name) = name.peel().clone() else {
-            return self.wrong_form(node, "!File path` or `!File [path, default]");
-        };
-        match self.inputs.file(self.folder, &name) {
-            Access::Found(text) => Ok(Val::text(text).secret_if(true)),
-            Access::Missing(why) => {
-                let used = if default.is_some() { "the default is used" } else { "the value is null" };
-                self.world.report(
-                    Diagnostic::new(Code::FILE_MISSING, format!("the file `{name}` cannot be read: {why}"))
-                        .at(node.span, used),
-                );
-                self.default(default)
-            }
-            Access::Denied => {
-                let mut finding = Diagnostic::new(Code::FILE_DENIED, format!("the file `{name}` is not allowed here"))
-                    .at(node.span, "")
-                    .help("allow its folder with `--allow-files DIR`, or keep it below the blueprint's own folder");
-                if self.inputs.lenient {
-                    finding = finding.severity(Severity::Warning);
-                }
-                self.world.report(finding);
-                self.denied(None)
-            }
-        }
-    }
-
-    fn context(&mut self, node: &Node) -> Result<Val> {
-        let form = "!Context key` or `!Context [key, default]";
-        let (name, default) = self.name_and_default(node, form)?;
-        let Some(key) = name.into_key() else {
-            return self.wrong_form(node, form);
-        };
-        let mut value = self.engine.get(&key).cloned();
-        let (document, names) = (self.document, self.names);
-        for at in names.get(&key).into_iter().flatten() {
-            let (_, inner) = &document.context[*at];
-            let scopes = std::mem::take(&mut self.scopes);
-            self.expanding += 1;
-            let found = self.eval(inner);
-            self.expanding -= 1;
-            self.scopes = scopes;
-            merge(&mut value, found?);
-        }
-        if let Some(given) = self.inputs.context.get(&key) {
-            merge(&mut value, given.clone());
-        }
-        match (value, default) {
-            (Some(value), _) => self.copied(value, node),
-            (None, Some(default)) => self.eval(default),
-            (None, None) => {
-                self.note_missing_context(&key, node.span);
-                Ok(Val::Null)
-            }
-        }
-    }
-
-    fn note_missing_context(&mut self, key: &MapKey, span: Span) {
-        let known: Vec<String> = self
-            .document
-            .context
-            .iter()
-            .filter_map(|(name, _)| Val::literal(name)?.into_key())
-            .chain(self.inputs.context.keys().cloned())
-            .chain(self.engine.keys().cloned())
-            .map(|key| key.text())
-            .collect();
-        let key = key.text();
-        let mut finding =
-            Diagnostic::new(Code::CONTEXT_MISSING, format!("the context has no `{key}`, so this is null")).at(span, "");
-        if let Some(meant) = nearest(&key, known.iter().map(String::as_str)) {
-            finding = finding.severity(Severity::Warning).help(format!("did you mean `{meant}`?"));
-        }
-        self.world.report(finding);
-    }
-
     fn format(&mut self, node: &Node) -> Result<Val> {
         let Some([template, arguments @ ..]) = sequence(node) else {
             return self.wrong_form(node, "!Format [format, argument…]");
@@ -567,152 +427,6 @@ impl<'a, W: World> Evaluator<'a, W> {
         }
     }
 
-    fn enumerate(&mut self, node: &Node) -> Result<Val> {
-        let form = "!Enumerate [list or mapping, SEQ|MAP, body]";
-        let Some([over, output, body]) = sequence(node) else {
-            return self.wrong_form(node, form);
-        };
-        let into_map = match self.eval(output)?.peel() {
-            Val::Text(kind) if kind.eq_ignore_ascii_case("MAP") => true,
-            Val::Text(kind) if kind.eq_ignore_ascii_case("SEQ") => false,
-            _ => {
-                return self.fail(
-                    Code::ENUMERATE_VALUE,
-                    "the second argument of !Enumerate is SEQ or MAP",
-                    output.span,
-                );
-            }
-        };
-        // The iterable counts as inside: depth 0 there would be the tag itself, 1 is the enclosing one.
-        self.scopes.push(None);
-        let over_value = self.eval(over);
-        self.scopes.pop();
-        let over_value = over_value?;
-        let secret = matches!(over_value, Val::Secret(_));
-        let rounds: Vec<(Val, Val)> = match over_value.peel() {
-            Val::List(items) => {
-                items.iter().cloned().enumerate().map(|(at, item)| (Val::Int(at as i64), item)).collect()
-            }
-            Val::Map(map) => map.iter().map(|(key, value)| (key.value(), value.clone())).collect(),
-            Val::Text(text) => text
-                .chars()
-                .enumerate()
-                .map(|(at, letter)| (Val::Int(at as i64), Val::text(letter.to_string())))
-                .collect(),
-            Val::Unknown => return Ok(Val::Unknown),
-            other => {
-                let message = format!("!Enumerate goes over a list, a mapping or a text, not {}", other.kind_name());
-                return self.fail(Code::ENUMERATE_VALUE, message, over.span);
-            }
-        };
-        let mut list = Vec::new();
-        let mut map = Val::Map(IndexMap::new());
-        for (index, value) in rounds {
-            self.rounds += 1;
-            if self.rounds > MAX_ROUNDS {
-                return self.fail(Code::YAML_BUDGET, "this !Enumerate goes through too many rounds", node.span);
-            }
-            self.scopes.push(Some((index, value.secret_if(secret))));
-            self.expanding += 1;
-            let result = self.eval(body);
-            self.expanding -= 1;
-            self.scopes.pop();
-            let result = result?;
-            if !into_map {
-                list.push(result);
-                continue;
-            }
-            match result.peel() {
-                Val::List(pair) if pair.len() == 2 => {
-                    let Some(key) = pair[0].clone().into_key() else {
-                        return self.fail(
-                            Code::ENUMERATE_VALUE,
-                            format!("{} cannot be a key", pair[0].kind_name()),
-                            body.span,
-                        );
-                    };
-                    map.merge(Val::Map(IndexMap::from([(key, pair[1].clone())])));
-                }
-                Val::Map(_) => map.merge(result.peel().clone()),
-                Val::Unknown => return Ok(Val::Unknown),
-                other => {
-                    let message =
-                        format!("with MAP the body must give [key, value] or a mapping, not {}", other.kind_name());
-                    return self.fail(Code::ENUMERATE_VALUE, message, body.span);
-                }
-            }
-        }
-        Ok(if into_map { map } else { Val::List(list) })
-    }
-
-    fn scope(&mut self, node: &Node, pick: fn(&(Val, Val)) -> &Val) -> Result<Val> {
-        let depth = match scalar(node).and_then(|text| text.trim().parse::<usize>().ok()) {
-            Some(depth) => depth,
-            None => return self.wrong_form(node, "!Value 0` or `!Index 0"),
-        };
-        let scope = depth.checked_add(1).and_then(|back| self.scopes.len().checked_sub(back));
-        match scope.and_then(|at| self.scopes.get(at)) {
-            Some(Some(scope)) => {
-                let value = pick(scope).clone();
-                self.copied(value, node)
-            }
-            Some(None) => {
-                let mut message = format!("the number {depth} means the !Enumerate whose iterable this is");
-                if self.scopes.iter().any(Option::is_some) {
-                    message.push_str(&format!("; the one around it is {}", depth + 1));
-                }
-                self.fail(Code::ENUMERATE_SCOPE, message, node.span)
-            }
-            None => {
-                let message = match self.scopes.len() {
-                    0 => "there is no enclosing !Enumerate here".to_owned(),
-                    1 => format!("there is one enclosing !Enumerate, so the number is 0, not {depth}"),
-                    several => {
-                        format!("there are {several} enclosing !Enumerate, so the number is at most {}", several - 1)
-                    }
-                };
-                self.fail(Code::ENUMERATE_SCOPE, message, node.span)
-            }
-        }
-    }
-
-    fn at_index(&mut self, node: &Node) -> Result<Val> {
-        let form = "!AtIndex [list or mapping, index or key, default]";
-        let (object, index, default) = match sequence(node) {
-            Some([object, index]) => (object, index, None),
-            Some([object, index, default]) => (object, index, Some(default)),
-            _ => return self.wrong_form(node, form),
-        };
-        let collection = self.eval(object)?;
-        let key = self.eval(index)?;
-        let secret = matches!(collection, Val::Secret(_));
-        let found = match (collection.peel(), key.peel()) {
-            (Val::Unknown, _) | (_, Val::Unknown) => return Ok(Val::Unknown),
-            (Val::List(items), Val::Int(at)) => {
-                let at = if *at < 0 { at + items.len() as i64 } else { *at };
-                usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()
-            }
-            (Val::List(_), other) => {
-                let message = format!("a list is indexed by an integer, not by {}", other.kind_name());
-                return self.fail(Code::AT_INDEX, message, index.span);
-            }
-            (Val::Map(map), key) => key.clone().into_key().and_then(|key| map.get(&key)).cloned(),
-            (Val::Null, _) if default.is_some() => None,
-            (other, _) => {
-                let message = format!("!AtIndex looks into a list or mapping, not into {}", other.kind_name());
-                return self.fail(Code::AT_INDEX, message, object.span);
-            }
-        };
-        match (found, default) {
-            (Some(value), _) => Ok(value.secret_if(secret)),
-            (None, Some(default)) => self.eval(default),
-            (None, None) => {
-                let message = format!("there is nothing at {} and no default", key.peel().python_repr());
-                self.fail(Code::AT_INDEX, message, node.span)
-            }
-        }
-    }
-
     fn parse_json(&mut self, node: &Node) -> Result<Val> {
         let value = match &node.data {
             Data::Scalar(scalar) => Val::Text(scalar.text.clone()),
@@ -734,13 +448,6 @@ impl<'a, W: World> Evaluator<'a, W> {
                 self.fail(Code::PARSE_JSON, message, node.span)
             }
         }
-    }
-}
-
-fn merge(value: &mut Option<Val>, later: Val) {
-    match value {
-        Some(value) => value.merge(later),
-        None => *value = Some(later),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use crate::base::text::shorten;
+
 /// Makes everything visible on one line: control characters, line breaks and characters that only steer
 /// the direction or the joining of others are written as escapes.
 pub fn visible(text: &str) -> String {
@@ -165,17 +167,6 @@ pub fn label(text: &str, limit: usize) -> String {
         }
     }
     out
-}
-
-/// At most `limit` characters, with an ellipsis where the rest was.
-pub fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => {
-            let end = text.char_indices().nth(limit.saturating_sub(1)).map_or(0, |(at, _)| at);
-            format!("{}…", &text[..end])
-        }
-    }
 }
 
 /// A number with its thousands apart: `9,800`.

@@ -8,7 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    escape::{code, fence, html, prose, shorten, thousands},
+    escape::{code, fence, html, prose, thousands},
     fields::{Row, RowChange, Rows, Sign, TextLine},
     flow_picture::{Look, picture},
     homes::{Homes, flows_of},
@@ -16,6 +16,7 @@ use super::{
     places, reason_matters, verb,
 };
 use crate::{
+    base::text::shorten,
     blueprint::plan::{Action, Counts, ObjectChange, Plan, label},
     model::{KindIndex, Model, Registry},
 };

@@ -19,12 +19,17 @@ use super::{
     resolve::{self, Implicit},
     syntax,
 };
-use crate::base::diagnostic::{Code, Diagnostic, FileId, Span, codes, nearest};
+use crate::base::{
+    diagnostic::{Code, Diagnostic, FileId, Span, codes, nearest},
+    text::shorten,
+};
 
 /// Longest implicit key, in characters from its start to the colon.
 const MAX_KEY: usize = 1024;
 /// Warnings, and errors, reported for one document; a file with more repeats itself.
 const MAX_FINDINGS: usize = 200;
+/// Characters of a text that a message shows.
+const MAX_SHOWN: usize = 60;
 /// Keys up to this length are kept once for the whole document.
 const MAX_INTERNED: usize = 40;
 
@@ -368,7 +373,9 @@ impl<'a> Builder<'a, '_> {
             Implicit::Equals if key => Value::Text,
             Implicit::Merge => self.broken("`<<` has a meaning as a key only".into(), range, Some(text)),
             Implicit::Equals => self.broken("an unquoted `=` has no value in YAML 1.1".into(), range, Some(text)),
-            Implicit::Broken(why) => self.broken(format!("`{}` has no value: {why}", shorten(text)), range, Some(text)),
+            Implicit::Broken(why) => {
+                self.broken(format!("`{}` has no value: {why}", shorten(text, MAX_SHOWN)), range, Some(text))
+            }
         }
     }
 
@@ -561,9 +568,4 @@ impl<'a> Builder<'a, '_> {
         self.report(finding);
         None
     }
-}
-
-/// The first characters of a text, for messages.
-fn shorten(text: &str) -> &str {
-    text.char_indices().nth(60).map_or(text, |(at, _)| &text[..at])
 }

@@ -2,8 +2,11 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::{super::Value, Builder, Data, Frame, Node, shorten};
-use crate::base::diagnostic::{Code, Diagnostic};
+use super::{super::Value, Builder, Data, Frame, MAX_SHOWN, Node};
+use crate::base::{
+    diagnostic::{Code, Diagnostic},
+    text::shorten,
+};
 
 impl Builder<'_, '_> {
     pub(super) fn standard_collection(&mut self, tag: &str, data: Data, range: Range<usize>) -> Data {
@@ -95,7 +98,7 @@ impl Builder<'_, '_> {
             let (Some((key, value)), Some((old_key, _))) = (kept[at].take(), kept[first].take()) else { continue };
             if origin[first] >= first_own {
                 let shown = match &key.data {
-                    Data::Scalar(scalar) => shorten(&scalar.text).to_owned(),
+                    Data::Scalar(scalar) => shorten(&scalar.text, MAX_SHOWN),
                     _ => String::new(),
                 };
                 let finding = Diagnostic::new(Code::YAML_DUPLICATE_KEY, format!("the key `{shown}` appears twice"))
