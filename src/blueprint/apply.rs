@@ -38,7 +38,13 @@ pub fn changeset(plan: &Plan, registry: &Registry, run: Run) -> Result<Changeset
     for change in &plan.changes {
         writes.push(write(change, registry)?);
     }
-    Ok(Changeset { preconditions: plan.preconditions.clone(), writes, ownership: plan.ownership.clone(), run })
+    Ok(Changeset {
+        preconditions: plan.preconditions.clone(),
+        writes,
+        ownership: plan.ownership.clone(),
+        run,
+        source: None,
+    })
 }
 
 fn write(change: &ObjectChange, registry: &Registry) -> Result<Write, getrandom::Error> {
@@ -100,5 +106,6 @@ pub fn run(plan: &Plan, actor: &str, origin: &str) -> Run {
         actor: actor.to_owned(),
         origin: origin.to_owned(),
         summary: json!({ "create": create, "update": update, "delete": delete, "unchanged": unchanged }),
+        ..Run::default()
     }
 }

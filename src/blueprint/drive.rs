@@ -1,17 +1,27 @@
 //! The engine on a store: loads what a run asks for, and commits what it plans.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use uuid::Uuid;
 
 use super::{
     apply,
     engine::{Options, Outcome, Run},
     inputs::Inputs,
     load::Loaded,
-    plan::{Plan, Secrets},
+    plan::{Plan, Pruned, Secrets},
 };
 use crate::{
+    base::diagnostic::Diagnostic,
     model::{Model, Need, Registry, Residency, SecretState},
-    store::{Committed, Key, Reader, Store, StoreError, changeset, verify_password},
+    store::{
+        Committed, Key, Reader, Store, StoreError,
+        changeset::{self, Ownership},
+        verify_password,
+    },
 };
 
 /// A run that could not be driven to its end.
@@ -46,7 +56,7 @@ pub struct Planned {
     pub model: Model,
 }
 
-/// Plans arranged documents against a store, in one snapshot of it.
+/// Plans documents against a store, in one snapshot of it.
 ///
 /// # Errors
 /// When the store fails.
@@ -62,11 +72,93 @@ pub async fn plan(
     loaded.arrange(&model, options.last_wins);
     let secrets = Keyed(store.key());
     let mut run = Run::new(loaded, inputs, &secrets, model, options);
+    let outcome = advance(&mut run, &mut reader).await?;
+    Ok(Planned { outcome, model: run.model().clone() })
+}
+
+/// The plan of a whole source.
+pub struct SourcePlan {
+    /// The plan and the findings.
+    pub planned: Planned,
+    /// What the source owned before.
+    pub owned: usize,
+    /// What it owned, no longer declares, and leaves as it is: the rows of its ownership.
+    pub orphans: Vec<Ownership>,
+}
+
+/// Plans all documents of a source against a store, in one snapshot of it. What the source owns and no longer declares is
+/// deleted if `prune` says so, unless another source declares it as well.
+///
+/// # Errors
+/// When the store fails.
+pub async fn plan_source(
+    store: &Store,
+    registry: &Arc<Registry>,
+    loaded: &mut Loaded,
+    inputs: &Inputs,
+    source: &str,
+    prune: bool,
+) -> Result<SourcePlan, DriveError> {
+    let mut reader = store.read().await?;
+    let model = reader.model(registry.clone()).await?;
+    loaded.arrange(&model, false);
+    let secrets = Keyed(store.key());
+    let rows = reader.ownership_of(source).await?;
+    let owned = rows.iter().map(|row| row.object).collect::<BTreeSet<_>>().len();
+    let mut run = Run::new(loaded, inputs, &secrets, model, Options::default());
+    let mut outcome = advance(&mut run, &mut reader).await?;
+    let refused = outcome.found.iter().chain(&loaded.found).any(Diagnostic::is_error);
+    let mut orphans = Vec::new();
+    if !refused {
+        let declared: HashSet<Uuid> = outcome.plan.ownership.iter().map(|row| row.object).collect();
+        let kept: HashSet<(Uuid, &str)> =
+            outcome.plan.ownership.iter().map(|row| (row.object, row.document.as_str())).collect();
+        let gone: HashSet<Uuid> = outcome
+            .plan
+            .changes
+            .iter()
+            .filter(|change| change.after.is_none())
+            .map(|change| change.object.id)
+            .collect();
+        let (moved, left): (Vec<Ownership>, Vec<Ownership>) = rows
+            .into_iter()
+            .filter(|row| !kept.contains(&(row.object, row.document.as_str())) && !gone.contains(&row.object))
+            .partition(|row| declared.contains(&row.object));
+        let let_go = |row: Ownership| Ownership { fields: Vec::new(), ..row };
+        let mut released: Vec<Ownership> = moved.into_iter().map(let_go).collect();
+        orphans = left;
+        if prune && !orphans.is_empty() {
+            let ids: BTreeSet<Uuid> = orphans.iter().map(|row| row.object).collect();
+            let shared: HashSet<Uuid> = reader
+                .ownership(ids.into_iter().collect())
+                .await?
+                .into_iter()
+                .filter(|row| row.source != source)
+                .map(|row| row.object)
+                .collect();
+            let (shared, own): (Vec<Ownership>, Vec<Ownership>) =
+                orphans.into_iter().partition(|row| shared.contains(&row.object));
+            released.extend(shared.into_iter().map(let_go));
+            run.prune(own.into_iter().map(|row| pruned(source, &row)).collect());
+            outcome = advance(&mut run, &mut reader).await?;
+            orphans = Vec::new();
+        }
+        outcome.plan.ownership.append(&mut released);
+    }
+    Ok(SourcePlan { planned: Planned { outcome, model: run.model().clone() }, owned, orphans })
+}
+
+fn pruned(source: &str, row: &Ownership) -> Pruned {
+    let reason = format!("{source} declares it no longer; it was in {}:{}", row.document, row.line);
+    Pruned { object: row.object, reason }
+}
+
+async fn advance(run: &mut Run<'_>, reader: &mut Reader) -> Result<Outcome, DriveError> {
     loop {
         match run.advance() {
-            Ok(outcome) => return Ok(Planned { outcome, model: run.model().clone() }),
+            Ok(outcome) => return Ok(outcome),
             Err(needs) => {
-                let model = supply(&mut reader, run.model().clone(), needs.into_iter().collect()).await?;
+                let model = supply(reader, run.model().clone(), needs.into_iter().collect()).await?;
                 run.supply(model);
             }
         }
@@ -74,7 +166,10 @@ pub async fn plan(
 }
 
 /// The model with what was needed.
-async fn supply(reader: &mut Reader, mut model: Model, needs: Vec<Need>) -> Result<Model, StoreError> {
+///
+/// # Errors
+/// When the store fails.
+pub async fn supply(reader: &mut Reader, mut model: Model, needs: Vec<Need>) -> Result<Model, StoreError> {
     let registry = model.registry().clone();
     let objects = reader.answer_beyond(&registry, &needs, &|id| model.known(id).is_some()).await?;
     for object in objects {

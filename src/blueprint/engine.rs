@@ -6,7 +6,7 @@ use super::{
     desired::{self, Composer, Validators},
     inputs::Inputs,
     load::Loaded,
-    plan::{self, Plan, Secrets},
+    plan::{self, Plan, Pruned, Secrets},
     resolve::{self, Resolver},
 };
 use crate::{
@@ -43,6 +43,7 @@ pub struct Run<'a> {
     validators: Validators,
     used: &'a Inputs,
     resolved: Option<Vec<Diagnostic>>,
+    pruned: Vec<Pruned>,
 }
 
 impl<'a> Run<'a> {
@@ -61,7 +62,16 @@ impl<'a> Run<'a> {
             model,
             resolve::Options { offline: options.offline },
         );
-        Run { loaded, options, secrets, resolver, validators: Validators::default(), used: inputs, resolved: None }
+        Run {
+            loaded,
+            options,
+            secrets,
+            resolver,
+            validators: Validators::default(),
+            used: inputs,
+            resolved: None,
+            pruned: Vec::new(),
+        }
     }
 
     /// Goes on until the end.
@@ -81,9 +91,15 @@ impl<'a> Run<'a> {
         if self.options.offline || refused {
             return Ok(Outcome { plan: Plan::default(), found, entries });
         }
-        let mut plan = plan::plan(&self.resolver, &composed, self.secrets, &self.loaded.sources, &mut found)?;
+        let mut plan =
+            plan::plan(&self.resolver, &composed, &self.pruned, self.secrets, &self.loaded.sources, &mut found)?;
         plan.inputs = self.used.used.lock().map(|used| used.clone()).unwrap_or_default();
         Ok(Outcome { plan, found, entries })
+    }
+
+    /// Has objects deleted that no entry mentions. The run starts again from its resolved entries.
+    pub fn prune(&mut self, objects: Vec<Pruned>) {
+        self.pruned = objects;
     }
 
     /// Replaces the model by one that holds more.

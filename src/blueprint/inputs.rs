@@ -57,7 +57,7 @@ impl Inputs {
     }
 
     /// Reads a file and remembers its digest. `folder` is the folder of the blueprint source, which is always allowed.
-    pub fn file(&self, folder: Option<&Path>, path: &str) -> Access<String> {
+    pub fn file(&self, folder: Option<&Folder>, path: &str) -> Access<String> {
         let access = self.files.get(folder, path);
         self.remember("file", path, &access);
         access
@@ -81,6 +81,8 @@ pub struct Environment {
     given: BTreeMap<String, String>,
     process: BTreeMap<String, String>,
     allowed: Option<GlobSet>,
+    /// Set for a source: what it lists itself.
+    within: Option<GlobSet>,
 }
 
 impl Environment {
@@ -98,16 +100,31 @@ impl Environment {
         for pattern in allowed {
             globs.add(Glob::new(pattern)?);
         }
-        Ok(Environment { given, process, allowed: Some(globs.build()?) })
+        Ok(Environment { given, process, allowed: Some(globs.build()?), within: None })
+    }
+
+    /// The environment of which only what matches a pattern is visible, and nothing that was not visible before.
+    ///
+    /// # Errors
+    /// The pattern that is no glob.
+    pub fn narrowed(&self, allowed: &[String]) -> Result<Environment, globset::Error> {
+        let mut globs = GlobSetBuilder::new();
+        for pattern in allowed {
+            globs.add(Glob::new(pattern)?);
+        }
+        Ok(Environment { within: Some(globs.build()?), ..self.clone() })
+    }
+
+    /// Whether a variable may be read, if it is set.
+    fn allows(&self, name: &str) -> bool {
+        let allowed = self.given.contains_key(name)
+            || ALWAYS_ALLOWED.iter().any(|prefix| name.starts_with(prefix))
+            || self.allowed.as_ref().is_some_and(|globs| globs.is_match(name));
+        allowed && self.within.as_ref().is_none_or(|globs| globs.is_match(name))
     }
 
     fn get(&self, name: &str) -> Access<String> {
-        if let Some(value) = self.given.get(name) {
-            return found_unless_empty(value);
-        }
-        let allowed = ALWAYS_ALLOWED.iter().any(|prefix| name.starts_with(prefix))
-            || self.allowed.as_ref().is_some_and(|globs| globs.is_match(name));
-        match (allowed, self.process.get(name)) {
+        match (self.allows(name), self.given.get(name).or_else(|| self.process.get(name))) {
             (false, _) => Access::Denied,
             (true, Some(value)) => found_unless_empty(value),
             (true, None) => Access::Missing("is not set".to_owned()),
@@ -148,6 +165,25 @@ pub fn parse_env_file(text: &str) -> Result<BTreeMap<String, String>, usize> {
     Ok(variables)
 }
 
+/// Where a document lies, for the files that lie beside it.
+#[derive(Clone)]
+pub enum Folder {
+    /// A folder on disk.
+    Disk(PathBuf),
+    /// Files at one revision of a source.
+    Held(Arc<dyn ReadBeside>),
+}
+
+/// Reads files that lie beside the blueprints at the same revision of a source.
+pub trait ReadBeside: Send + Sync {
+    /// Content of the regular file at `path`, relative to the source's folder; nothing when there is none. A path
+    /// that leaves the folder, also through a symbolic link, has no file.
+    ///
+    /// # Errors
+    /// Why a file that is there cannot be given, in a few words; so when it is larger than `limit` bytes.
+    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, String>;
+}
+
 /// The folders that `!File` may read from, besides the blueprint's own.
 #[derive(Clone, Default)]
 pub struct Files {
@@ -160,14 +196,33 @@ impl Files {
         Files { allowed: allowed.into_iter().collect() }
     }
 
+    /// Of some folders those that lie in an allowed one.
+    pub fn narrowed(&self, wanted: &[PathBuf]) -> Files {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let allowed: Vec<PathBuf> = self.allowed.iter().map(|path| real(path)).collect();
+        let inside = |path: &&PathBuf| allowed.iter().any(|root| real(path).starts_with(root));
+        Files { allowed: wanted.iter().filter(inside).cloned().collect() }
+    }
+
     /// Every path is opened inside a directory handle, so `..` and symlinks cannot lead out of it, also not when
     /// they change between a check and the reading.
-    fn get(&self, folder: Option<&Path>, path: &str) -> Access<String> {
+    fn get(&self, folder: Option<&Folder>, path: &str) -> Access<String> {
         let wanted = Path::new(path);
+        let mut missing = None;
+        let folder = match folder {
+            Some(Folder::Disk(folder)) => Some(folder.as_path()),
+            Some(Folder::Held(held)) => {
+                match read_held(held.as_ref(), path) {
+                    Ok(text) => return Access::Found(text),
+                    Err(why) => missing = why,
+                }
+                None
+            }
+            None => None,
+        };
         let inside = folder.into_iter().chain(self.allowed.iter().map(PathBuf::as_path));
         // An empty path is the working directory, and every absolute path would seem to begin with it.
         let inside = inside.map(|root| if root.as_os_str().is_empty() { Path::new(".") } else { root });
-        let mut missing = None;
         for root in inside {
             let relative = if wanted.is_absolute() {
                 match wanted.strip_prefix(root) {
@@ -186,6 +241,30 @@ impl Files {
             }
         }
         missing.map_or(Access::Denied, Access::Missing)
+    }
+}
+
+/// A file beside the document, or why there is none, if it is for the document to have.
+fn read_held(held: &dyn ReadBeside, path: &str) -> Result<String, Option<String>> {
+    let wanted = Path::new(path);
+    let climbs = wanted.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if climbs || path.is_empty() {
+        return Err(None);
+    }
+    let plain: Vec<_> = wanted
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        })
+        .collect();
+    match held.read(&plain.join("/"), MAX_FILE) {
+        Ok(Some(bytes)) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(_) => Err(Some("is not UTF-8".to_owned())),
+        },
+        Ok(None) => Err(Some("is not in the source".to_owned())),
+        Err(why) => Err(Some(why)),
     }
 }
 
@@ -257,6 +336,7 @@ mod tests {
         std::os::unix::fs::symlink(&outside, inside.join("folder-link")).expect("link");
         std::os::unix::fs::symlink("ok", inside.join("inner-link")).expect("link");
         let files = Files::new([inside.clone()]);
+        let blueprints = Folder::Disk(blueprints);
         let get = |path: &str| files.get(Some(&blueprints), path);
         assert_eq!(get("ok"), Access::Found("fine".to_owned()));
         assert_eq!(get("./ok"), Access::Found("fine".to_owned()));

@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     document::Document,
+    inputs::{Folder, ReadBeside},
     meta, planfile, secrecy,
     yaml::{self, Node},
 };
@@ -31,7 +32,7 @@ pub struct Loaded {
     /// Documents in the order in which ties are broken.
     pub documents: Vec<Document>,
     /// For each document, the folder that `!File` may read from.
-    pub folders: Vec<Option<PathBuf>>,
+    pub folders: Vec<Option<Folder>>,
     /// Findings about files and structure.
     pub found: Vec<Diagnostic>,
     with_bom: BTreeSet<FileId>,
@@ -99,6 +100,20 @@ impl Loaded {
         self.add_document(name, path, None, source, text, Labelled::Take);
     }
 
+    /// Adds a file of a source that was read already. `shown` is the name in messages, `path` the one in the source.
+    pub fn add_held(
+        &mut self,
+        shown: &str,
+        path: &str,
+        source: &str,
+        bytes: &[u8],
+        beside: Option<&Arc<dyn ReadBeside>>,
+    ) {
+        self.files += 1;
+        let folder = beside.map(|beside| Folder::Held(beside.clone()));
+        self.add_bytes(shown, path, folder, source, bytes, Labelled::SkipInFolders);
+    }
+
     fn add_folder(&mut self, root: &Path, source: &str, labelled: Labelled, seen: &mut BTreeSet<PathBuf>) {
         let canonical_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
         let is_hidden =
@@ -153,28 +168,41 @@ impl Loaded {
         let name = path.display().to_string();
         self.files += 1;
         match read(path) {
-            Ok(bytes) if bytes.len() as u64 > MAX_BYTES => self.found.push(
-                Diagnostic::new(Code::FILE_TOO_LARGE, "is larger than 16 MiB").in_file(name).help("split the file"),
-            ),
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) if planfile::is_plan_file(&text) => self.found.push(
-                    Diagnostic::new(Code::PLAN_FILE, "this is a saved plan, not a blueprint")
-                        .in_file(name.clone())
-                        .help(format!("apply it, and nothing with it, by `gatewright apply {name}`")),
-                ),
-                Ok(text) => self.add_document(&name, relative, folder, source, &text, labelled),
-                Err(error) => {
-                    let at = error.utf8_error().valid_up_to();
-                    let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-                    self.found.push(
-                        Diagnostic::new(Code::FILE_NOT_UTF8, format!("line {line} contains bytes that are not UTF-8"))
-                            .in_file(name),
-                    );
-                }
-            },
+            Ok(bytes) => self.add_bytes(&name, relative, folder.map(Folder::Disk), source, &bytes, labelled),
             Err(error) => {
                 self.found
                     .push(Diagnostic::new(Code::FILE_UNREADABLE, format!("cannot be read: {error}")).in_file(name));
+            }
+        }
+    }
+
+    fn add_bytes(
+        &mut self,
+        name: &str,
+        relative: &str,
+        folder: Option<Folder>,
+        source: &str,
+        bytes: &[u8],
+        labelled: Labelled,
+    ) {
+        if bytes.len() as u64 > MAX_BYTES {
+            let found = Diagnostic::new(Code::FILE_TOO_LARGE, "is larger than 16 MiB").in_file(name);
+            self.found.push(found.help("split the file"));
+            return;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) if planfile::is_plan_file(text) => self.found.push(
+                Diagnostic::new(Code::PLAN_FILE, "this is a saved plan, not a blueprint")
+                    .in_file(name)
+                    .help(format!("apply it, and nothing with it, by `gatewright apply {name}`")),
+            ),
+            Ok(text) => self.add_document(name, relative, folder, source, text, labelled),
+            Err(error) => {
+                let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+                self.found.push(
+                    Diagnostic::new(Code::FILE_NOT_UTF8, format!("line {line} contains bytes that are not UTF-8"))
+                        .in_file(name),
+                );
             }
         }
     }
@@ -183,7 +211,7 @@ impl Loaded {
         &mut self,
         name: &str,
         path: &str,
-        folder: Option<PathBuf>,
+        folder: Option<Folder>,
         source: &str,
         text: &str,
         labelled: Labelled,

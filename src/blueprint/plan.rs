@@ -217,6 +217,15 @@ impl Secrets for NoSecrets {
     }
 }
 
+/// An object that is to go although no entry says so, because its source declares it no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// The object.
+    pub object: Uuid,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
 /// Makes the plan that leads from the resolver's model to the composed objects.
 ///
 /// # Errors
@@ -224,6 +233,7 @@ impl Secrets for NoSecrets {
 pub fn plan(
     resolver: &Resolver<'_>,
     composed: &Composed,
+    pruned: &[Pruned],
     secrets: &dyn Secrets,
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
@@ -235,6 +245,7 @@ pub fn plan(
         base,
         resolver,
         composed,
+        pruned,
         sources,
         needs: BTreeSet::new(),
         found: Vec::new(),
@@ -268,6 +279,7 @@ struct Builder<'b, 'a> {
     overlay: Model,
     resolver: &'b Resolver<'a>,
     composed: &'b Composed,
+    pruned: &'b [Pruned],
     sources: &'b Sources,
     needs: BTreeSet<Need>,
     found: Vec<Diagnostic>,

@@ -192,6 +192,7 @@ impl PlanFile {
             writes: saved.writes.into_iter().map(|write| open_write(write, registry)).collect::<Result<_, _>>()?,
             ownership: saved.ownership.into_iter().map(open_ownership).collect(),
             run: saved.run,
+            source: None,
         })
     }
 

@@ -14,7 +14,6 @@ mod unknown;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
     rc::Rc,
     sync::Arc,
 };
@@ -26,7 +25,7 @@ use uuid::Uuid;
 
 use super::{
     document::{Document, Entry, Pair},
-    inputs::Inputs,
+    inputs::{Folder, Inputs},
     lookup::{self, Path, Step},
     meta,
     tags::{self, ContextIndex, Evaluator, Fault, Meter},
@@ -182,7 +181,7 @@ struct FieldIndex {
 /// Resolves the entries of all documents against a model.
 pub struct Resolver<'a> {
     documents: &'a [Document],
-    folders: &'a [Option<PathBuf>],
+    folders: &'a [Option<Folder>],
     inputs: &'a Inputs,
     registry: Arc<Registry>,
     options: Options,
@@ -250,7 +249,7 @@ impl<'a> Resolver<'a> {
     /// Documents come in the order in which ties are broken; `folders` says where each lies.
     pub fn new(
         documents: &'a [Document],
-        folders: &'a [Option<PathBuf>],
+        folders: &'a [Option<Folder>],
         inputs: &'a Inputs,
         model: Model,
         options: Options,
@@ -466,7 +465,7 @@ impl<'a> Resolver<'a> {
     fn evaluate(&mut self, number: usize, node: &Node) -> Result<Val> {
         let at = self.entries[number].document;
         let (documents, folders, inputs) = (self.documents, self.folders, self.inputs);
-        let folder = folders.get(at).and_then(|folder| folder.as_deref());
+        let folder = folders.get(at).and_then(Option::as_ref);
         let document = &documents[at];
         let (engine, contexts) = (self.engine_context.clone(), self.contexts.clone());
         let names = &contexts[at];

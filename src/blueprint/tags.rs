@@ -6,14 +6,14 @@
 mod collections;
 mod outside;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexMap;
 
 use super::{
     document::Document,
     format,
-    inputs::Inputs,
+    inputs::{Folder, Inputs},
     value::{MapKey, Val},
     yaml::{Data, Node, Tag},
 };
@@ -143,7 +143,7 @@ pub struct Evaluator<'a, W: World> {
     document: &'a Document,
     names: &'a ContextIndex,
     engine: &'a IndexMap<MapKey, Val>,
-    folder: Option<&'a Path>,
+    folder: Option<&'a Folder>,
     /// Index and value of each enclosing `!Enumerate`, outermost first; nothing for one whose iterable is being resolved.
     scopes: Vec<Option<(Val, Val)>>,
     depth: usize,
@@ -164,7 +164,7 @@ impl<'a, W: World> Evaluator<'a, W> {
         document: &'a Document,
         names: &'a ContextIndex,
         engine: &'a IndexMap<MapKey, Val>,
-        folder: Option<&'a Path>,
+        folder: Option<&'a Folder>,
     ) -> Self {
         let scopes = Vec::new();
         Evaluator {

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+pub use crate::blueprint::inputs::ReadBeside;
+
 /// The blueprint files of one revision of a source.
 pub struct Content {
     /// Which revision.
@@ -34,16 +36,6 @@ impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.path, self.bytes.len())
     }
-}
-
-/// Reads files that lie beside the blueprints at the same revision.
-pub trait ReadBeside: Send + Sync {
-    /// Content of the regular file at `path`, relative to the source's folder; nothing when there is none. A path
-    /// that leaves the folder, also through a symbolic link, has no file.
-    ///
-    /// # Errors
-    /// Why a file that is there cannot be given, in a few words.
-    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, String>;
 }
 
 /// A revision of a source.

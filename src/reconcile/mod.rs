@@ -1,4 +1,11 @@
 //! From sources to the running state: fetch, verify, plan, gate, apply, record; and drift, history and access impact.
 
+pub mod attempt;
 pub mod content;
+pub mod gate;
+pub mod obtain;
+pub mod settings;
 pub mod source;
+pub mod state;
+pub mod surroundings;
+pub mod trigger;

@@ -8,13 +8,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError,
-    canonical::canonical,
-    changeset::{FieldChange, Run},
-    db::Row,
-    error::Doing,
-    read::id,
-    sql::Statement,
+    Store, StoreError, canonical::canonical, changeset::FieldChange, db::Row, error::Doing, read::id, sql::Statement,
 };
 
 /// Rows read at a time.
@@ -41,19 +35,6 @@ pub struct ChangeRecord {
     pub action: String,
     /// What changed.
     pub fields: Vec<FieldChange>,
-}
-
-/// One run, as recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunRecord {
-    /// Number of the run, from 1.
-    pub id: i64,
-    /// Revision that its commit made.
-    pub revision: i64,
-    /// Microseconds since 1970.
-    pub at: i64,
-    /// Who, from where, and what came of it.
-    pub run: Run,
 }
 
 /// What a walk along the change log found.
@@ -199,30 +180,6 @@ impl Store {
         Ok(report)
     }
 
-    /// The last runs, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
-        let (mut tx, meta) = self.begin_read().await?;
-        meta.require_current()?;
-        let query =
-            Statement::new("SELECT id, revision, at, actor, origin, summary FROM run ORDER BY id DESC LIMIT $1")
-                .bind(i64::from(limit));
-        let rows = tx.fetch(query).await.doing("reading runs")?;
-        rows.iter()
-            .map(|row| {
-                Ok(RunRecord {
-                    id: row.int(0)?,
-                    revision: row.int(1)?,
-                    at: row.int(2)?,
-                    run: Run { actor: row.text(3)?, origin: row.text(4)?, summary: row.json(5)? },
-                })
-            })
-            .collect::<Result<_, sqlx::Error>>()
-            .doing("reading runs")
-    }
-
     /// What happened to an object, oldest first; also when it is gone.
     ///
     /// # Errors
@@ -247,6 +204,15 @@ impl Store {
             Vec::new(),
         ))
         .await
+    }
+
+    /// What a run wrote, in the order of its plan.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn changes_by(&self, run: i64) -> Result<Vec<ChangeRecord>, StoreError> {
+        self.changes(Statement::with_lists(&[CHANGES, " WHERE run = $1 ORDER BY seq"], vec![run.into()], Vec::new()))
+            .await
     }
 
     async fn changes(&self, query: Statement) -> Result<Vec<ChangeRecord>, StoreError> {

@@ -18,6 +18,26 @@ pub struct Changeset {
     pub ownership: Vec<Ownership>,
     /// The run that is recorded with the writes.
     pub run: Run,
+    /// For the plan of a source: the lease that it was made under, and where the source stands afterwards.
+    pub source: Option<SourceWrite>,
+}
+
+/// What a source's commit checks and writes about the source itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceWrite {
+    /// The lease under which the plan was made.
+    pub lease: Lease,
+    /// The source's new state, as the reconciler keeps it.
+    pub state: Value,
+}
+
+/// The right to write for a source. It ends when it is not renewed in time; a commit of one that has ended is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// Name of the source.
+    pub source: String,
+    /// Grows each time that the lease changes hands.
+    pub fence: i64,
 }
 
 /// A statement about the store that must hold at commit.
@@ -152,6 +172,52 @@ pub struct Run {
     pub actor: String,
     /// Where the documents came from, and which revision.
     pub origin: String,
-    /// Counts and whatever else is worth keeping, as JSON.
+    /// Counts of objects, as JSON.
     pub summary: Value,
+    /// The source of blueprints that the run was for, when it was for one.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// What it came to.
+    #[serde(default)]
+    pub outcome: Outcome,
+    /// What else is worth keeping, as JSON: the revision of the source, the plan, findings, durations.
+    #[serde(default)]
+    pub detail: Value,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its changes were written.
+    #[default]
+    Applied,
+    /// Its plan waits for a person's consent.
+    Pending,
+    /// Its plan was refused by a gate: too many deletions, kinds that the source may not touch, a lock-out.
+    Refused,
+    /// It came to no plan: the source could not be had or its documents are wrong.
+    Failed,
+    /// Its plan would have put back what someone else changed, and the source only reports that.
+    Drifted,
+}
+
+impl Outcome {
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Applied => "applied",
+            Outcome::Pending => "pending",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Drifted => "drifted",
+        }
+    }
+
+    /// The outcome of a stored text.
+    pub fn of(text: &str) -> Option<Outcome> {
+        [Outcome::Applied, Outcome::Pending, Outcome::Refused, Outcome::Failed, Outcome::Drifted]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
 }

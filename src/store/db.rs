@@ -331,6 +331,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(super) fn maybe_text(&self, column: usize) -> Result<Option<String>> {
+        self.get(column)
+    }
+
     pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
         self.get(column)
     }
@@ -357,6 +361,7 @@ fn bind_sqlite(statement: Statement) -> Query<'static, Sqlite, SqliteArguments> 
         query = match value {
             Value::Text(text) => query.bind(text),
             Value::Int(number) => query.bind(number),
+            Value::MaybeText(text) => query.bind(text),
             Value::MaybeInt(number) => query.bind(number),
             Value::Bytes(bytes) => query.bind(bytes),
             // As text: SQLite would take a JSON type for a number and destroy the value.
@@ -373,6 +378,7 @@ fn bind_postgres(statement: Statement) -> Query<'static, Postgres, PgArguments> 
         query = match value {
             Value::Text(text) => query.bind(text),
             Value::Int(number) => query.bind(number),
+            Value::MaybeText(text) => query.bind(text),
             Value::MaybeInt(number) => query.bind(number),
             Value::Bytes(bytes) => query.bind(bytes),
             Value::Json(json) => query.bind(Json(json)),

@@ -110,6 +110,9 @@ pub enum StoreError {
         /// What is wrong with its write.
         problem: String,
     },
+    /// The lease of a source ended before its plan was committed.
+    #[error("another process has taken over the source {0}; its plan is left to that one")]
+    Fenced(String),
     /// A text contains U+0000, which the database cannot keep.
     #[error("{what} contains the character U+0000, which cannot be stored; remove it")]
     Nul {

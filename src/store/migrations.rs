@@ -10,8 +10,10 @@ pub(super) struct Migration {
 }
 
 /// All files in order.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_objects", script: include_str!("../../migrations/0001_objects.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_objects", script: include_str!("../../migrations/0001_objects.sql") },
+    Migration { name: "0002_sources", script: include_str!("../../migrations/0002_sources.sql") },
+];
 
 /// The schema version that this program reads and writes.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;

@@ -9,6 +9,8 @@
 //! | `read` | [`Reader`]: objects out of one snapshot |
 //! | `changeset`, `commit` | what a transaction writes, and writing it |
 //! | `audit` | the change log and its hash chain |
+//! | `runs` | the record of each application of a plan and of each attempt at one |
+//! | `sources` | where each source of blueprints stands, requests to it, and who may write for it |
 //! | `seal`, `password` | the key of the store, sealed secrets, password hashes |
 //!
 //! Writers take turns, one at a time over all processes; readers never wait and never make a writer wait.
@@ -25,7 +27,9 @@ mod migrate;
 mod migrations;
 pub mod password;
 mod read;
+mod runs;
 pub mod seal;
+mod sources;
 mod sql;
 
 use std::{
@@ -38,7 +42,7 @@ use std::{
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub use audit::{AuditFault, AuditReport, ChangeRecord, RunRecord};
+pub use audit::{AuditFault, AuditReport, ChangeRecord};
 pub use commit::Committed;
 pub use db::Observer;
 pub use engine::Engine;
@@ -46,7 +50,9 @@ pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
 pub use migrations::SCHEMA_VERSION;
 pub use password::{check_password, verify_password};
 pub use read::Reader;
+pub use runs::RunRecord;
 pub use seal::{Key, KeyError};
+pub use sources::{Poll, SourceRecord};
 
 use db::{BeginError, Pool, Tx};
 use error::Doing;

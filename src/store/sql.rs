@@ -19,6 +19,8 @@ pub(super) const LIST: usize = PLACEHOLDERS;
 pub(super) enum Value {
     Text(String),
     Int(i64),
+    /// A text column that may be null.
+    MaybeText(Option<String>),
     /// An integer column that may be null.
     MaybeInt(Option<i64>),
     Bytes(Vec<u8>),

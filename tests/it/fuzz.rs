@@ -452,7 +452,12 @@ static SAVED: LazyLock<(String, Registry, Key)> = LazyLock::new(|| {
     assert!(judged.errors().is_empty(), "{}", judged.report());
     let registry = registry().expect("the declarations agree");
     let key = Key::from_bytes([7; 32]);
-    let run = changeset::Run { actor: "test".into(), origin: "test".into(), summary: serde_json::Value::Null };
+    let run = changeset::Run {
+        actor: "test".into(),
+        origin: "test".into(),
+        summary: serde_json::Value::Null,
+        ..Default::default()
+    };
     let changes = apply::changeset(&judged.plan, &registry, run).expect("randomness");
     let (instance, revision) = (judged.plan.instance, judged.plan.revision);
     let saved = planfile::save(&changes, &registry, &key, instance, revision, judged.plan.counts(), "Plan".into());

@@ -31,6 +31,12 @@ impl Builder<'_, '_> {
                 );
             }
         }
+        for pruned in self.pruned {
+            let declared = composed.objects.contains_key(&pruned.object);
+            if !declared && doomed.insert(pruned.object) {
+                queue.push((pruned.object, pruned.reason.clone()));
+            }
+        }
         let mut at = 0;
         while let Some((id, reason)) = queue.get(at).cloned() {
             at += 1;

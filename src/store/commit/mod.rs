@@ -28,6 +28,7 @@ use super::{
     error::{Broken, DanglingEdge, Doing, Found},
     meta::{self, Head},
     read::{self, id},
+    runs, sources,
     sql::{LIST, List, PLACEHOLDERS, Statement, Value, chunks},
 };
 use crate::model::Registry;
@@ -61,7 +62,7 @@ impl Store {
         changes: &Changeset,
         clock_us: i64,
     ) -> Result<Committed, StoreError> {
-        let run = prepare::run(&changes.run)?;
+        let run = runs::storable(&changes.run)?;
         let prepared = prepare(&self.inner.options.key, registry, changes).await?;
 
         let mut turn = self.begin_write(&run.actor, self.inner.options.observer.clone()).await?;
@@ -73,6 +74,9 @@ impl Store {
         meta.require_current()?;
         meta.refuse_other_key(&self.inner.options.key)?;
 
+        if let Some(source) = &changes.source {
+            sources::check_lease(tx, &source.lease).await?;
+        }
         let mut stored = stored::heads(tx, changes, &prepared).await?;
         stored::check(tx, changes, &prepared, &stored).await?;
         stored::load_updated(tx, &prepared, &mut stored).await?;
@@ -83,6 +87,11 @@ impl Store {
         let owned = stored_ownership(tx, &changes.ownership).await?;
         let (owned_out, owned_in) = rows::ownership(&changes.ownership, &owned, &rows.deleted)?;
         if rows.is_empty() && owned_out.is_empty() && owned_in.is_empty() {
+            if let Some(source) = &changes.source {
+                sources::write_state(tx, source).await?;
+                turn.tx.commit().await.doing("recording the state of a source")?;
+                return Ok(Committed { revision: meta.revision, ..Committed::default() });
+            }
             turn.tx.rollback().await.doing("ending a transaction without writes")?;
             return Ok(Committed { revision: meta.revision, ..Committed::default() });
         }
@@ -103,6 +112,9 @@ impl Store {
         let values = values.into_iter().map(|(key, value)| vec![key.into(), value.into()]).collect();
         writer.rows("writing the revision", &[meta::SET], values).await?;
         let rows_written = writer.written;
+        if let Some(source) = &changes.source {
+            sources::write_state(tx, source).await?;
+        }
 
         turn.tx.commit().await.map_err(|error| {
             if engine::is_lost(&error) {
@@ -348,19 +360,8 @@ impl Writer<'_> {
     }
 
     async fn write_run(&mut self, run: &Run, stamp: &Stamp) -> Result<i64, StoreError> {
-        let rows = self.tx.fetch(Statement::new("SELECT COALESCE(MAX(id), 0) + 1 FROM run")).await;
-        let rows = rows.doing("numbering the run")?;
-        let id = rows.first().map_or(Ok(1), |row| row.int(0)).doing("numbering the run")?;
-        let row = vec![
-            id.into(),
-            stamp.revision.into(),
-            stamp.at.into(),
-            run.actor.as_str().into(),
-            run.origin.as_str().into(),
-            Value::Json(run.summary.clone()),
-        ];
-        let text = &["INSERT INTO run (id, revision, at, actor, origin, summary) VALUES {}"];
-        self.rows("recording the run", text, vec![row]).await?;
+        let id = runs::next_id(self.tx).await?;
+        self.rows("recording the run", runs::INSERT, vec![runs::row(id, run, stamp.revision, stamp.at)]).await?;
         Ok(id)
     }
 

@@ -11,7 +11,7 @@ use crate::{
     store::{
         Key, StoreError,
         canonical::{ContainsNul, storable, without_nul},
-        changeset::{Changeset, FieldChange, Row, Run, SecretWrite, Write},
+        changeset::{Changeset, FieldChange, Row, SecretWrite, Write},
         password::hash_password,
         secret_context,
     },
@@ -124,16 +124,6 @@ fn judge(kind: &KindInfo, row: &Row) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The run as it can be stored.
-pub(super) fn run(run: &Run) -> Result<Run, StoreError> {
-    let nul = |_: ContainsNul| StoreError::Nul { what: "the description of the run".to_owned() };
-    Ok(Run {
-        actor: without_nul(run.actor.clone()).map_err(nul)?,
-        origin: without_nul(run.origin.clone()).map_err(nul)?,
-        summary: storable(run.summary.clone()).map_err(nul)?,
-    })
 }
 
 /// Attributes and texts of a row as they can be stored, with symbols resolved.

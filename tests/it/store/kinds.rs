@@ -219,6 +219,11 @@ fn logged(row: &Row, before: BTreeMap<&str, Value>) -> Vec<FieldChange> {
 
 /// A changeset of some writes by the actor `test`.
 pub fn changes(writes: Vec<Write>) -> Changeset {
-    let run = Run { actor: "test".to_owned(), origin: "tests".to_owned(), summary: json!({ "writes": writes.len() }) };
+    let run = Run {
+        actor: "test".to_owned(),
+        origin: "tests".to_owned(),
+        summary: json!({ "writes": writes.len() }),
+        ..Run::default()
+    };
     Changeset { writes, run, ..Changeset::default() }
 }

@@ -1,0 +1,31 @@
+//! What reconciling needs from outside.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::content::Budget;
+use crate::{base::clock::Clock, blueprint::inputs::Inputs, model::Registry, store::Store};
+
+/// What attempts need from outside.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The database.
+    pub store: Store,
+    /// All kinds.
+    pub registry: Arc<Registry>,
+    /// What blueprints may see at most.
+    pub inputs: Inputs,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How this process is known to the others.
+    pub holder: String,
+    /// Folder for what is fetched.
+    pub cache: PathBuf,
+    /// Folders that blueprint instances name their files in.
+    pub folders: Vec<PathBuf>,
+    /// What fetching may cost.
+    pub budget: Budget,
+    /// How long the right to write for a source lasts when its holder dies.
+    pub lease: Duration,
+    /// Whether sources may be fetched without encryption, as tests do on one machine.
+    pub allow_plain: bool,
+}
