@@ -6,6 +6,7 @@ use super::{
     desired::{self, Composer, Validators},
     inputs::Inputs,
     load::Loaded,
+    meta,
     plan::{self, Plan, Pruned, Secrets},
     resolve::{self, Resolver},
 };
@@ -81,7 +82,11 @@ impl<'a> Run<'a> {
     pub fn advance(&mut self) -> Result<Outcome, BTreeSet<Need>> {
         if self.resolved.is_none() {
             self.resolver.run()?;
-            self.resolved = Some(self.resolver.findings());
+            let mut found = self.resolver.findings();
+            if self.options.offline {
+                meta::doubt(&mut found);
+            }
+            self.resolved = Some(found);
         }
         let mut found = self.resolved.clone().unwrap_or_default();
         let options = desired::Options { offline: self.options.offline, last_wins: self.options.last_wins };

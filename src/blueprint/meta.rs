@@ -7,10 +7,10 @@
 use super::{
     document::{Document, Entry},
     value::Val,
-    yaml::Data,
+    yaml::{Data, Node},
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Span, nearest},
+    base::diagnostic::{Code, Diagnostic, Severity, Span, nearest},
     model::Model,
 };
 
@@ -52,6 +52,7 @@ pub fn judge(
     values: &[Val],
     found: &mut Vec<Diagnostic>,
 ) -> Option<usize> {
+    found.extend(entry.state.as_deref().and_then(judge_state));
     let mut required = true;
     let mut identifiers = None;
     for (pair, value) in entry.attrs.iter().zip(values) {
@@ -120,6 +121,36 @@ pub fn judge(
         found.push(finding.help("give its file as well, or say `required: false`"));
     }
     child
+}
+
+/// Nothing of such an entry is stored, so there is nothing that its state could be about.
+fn judge_state(state: &Node) -> Option<Diagnostic> {
+    let text = match Val::literal(state) {
+        Some(Val::Text(text)) => text.to_string(),
+        Some(other) => other.python_str(),
+        None => String::new(),
+    };
+    let finding = Diagnostic::new(Code::UNKNOWN_KEY, format!("{KIND} has no `state`: nothing of it is stored"));
+    match text.as_str() {
+        // What entries are that do not say it.
+        "present" => None,
+        "absent" => Some(
+            finding
+                .at(state.span, "deletes nothing")
+                .help("to delete what the other blueprint declares, say `state: absent` at its entries")
+                .help("to not apply it any more, remove this entry"),
+        ),
+        _ => Some(finding.severity(Severity::Warning).at(state.span, "has no effect").help("remove it")),
+    }
+}
+
+/// Makes warnings of the errors about blueprints that are not there, for runs that cannot know what is stored.
+pub fn doubt(found: &mut [Diagnostic]) {
+    for finding in found.iter_mut().filter(|finding| finding.code == Code::META_NOT_FOUND) {
+        finding.severity = Severity::Warning;
+        finding.message.push_str(" among the files");
+        finding.help.push("it may be stored in the database, which `gatewright plan` asks".to_owned());
+    }
 }
 
 fn wanted(value: &Val) -> Option<Wanted> {

@@ -342,7 +342,9 @@ fn digest(object: &Object) -> String {
     hasher.update(Value::Object(object.attrs.clone()).to_string().as_bytes());
     for (field, targets) in &object.edges {
         hasher.update(field.as_bytes());
-        targets.iter().for_each(|target| drop(hasher.update(target.as_bytes())));
+        for target in targets {
+            hasher.update(target.as_bytes());
+        }
     }
     for (field, state) in &object.secrets {
         hasher.update(field.as_bytes());

@@ -140,8 +140,11 @@ impl Kind for LdapSource {
     const NAME: &'static str = "authentik_sources_ldap.ldapsource";
     const TITLE: &'static str = "LDAP source";
     const FAMILIES: &'static [Family] = &[Family::Source, Family::BindingTarget];
-    const KEYS: &'static [Key] =
-        &[Key::in_family(&["slug"], Family::Source), Key::in_family(&["name"], Family::Source)];
+    const KEYS: &'static [Key] = &[
+        Key::in_family(&["slug"], Family::Source),
+        Key::in_family(&["name"], Family::Source),
+        Key::at_most_one(&["sync_users_password"]),
+    ];
     const REQUIRED: &'static [&'static str] = &["name", "slug", "server_uri", "base_dn"];
     const REFERENCES: &'static [Reference] = &[
         Reference::one("authentication_flow", "authentik_flows.flow"),

@@ -75,9 +75,17 @@ pub enum AuditFault {
 impl std::fmt::Display for AuditReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.fault {
-            None => write!(f, "the change log is intact: {} entries", self.intact),
+            None => {
+                let entries = if self.intact == 1 { "entry" } else { "entries" };
+                write!(f, "the change log is intact: {} {entries}", self.intact)
+            }
             Some(AuditFault::Altered { seq }) => {
-                write!(f, "entry {seq} of the change log was altered; the {} entries before it are intact", self.intact)
+                let (entries, are) = if self.intact == 1 { ("entry", "is") } else { ("entries", "are") };
+                write!(
+                    f,
+                    "entry {seq} of the change log was altered; the {} {entries} before it {are} intact",
+                    self.intact
+                )
             }
             Some(AuditFault::Missing { from, to }) if *to == self.head => {
                 write!(f, "the tail of the change log is missing: entries {from} to {to}")

@@ -26,6 +26,34 @@ fn there_is_at_most_one_default_brand() {
     assert!(lab.plan(&moved).errors().is_empty(), "the mark may move from one brand to the other in one run");
 }
 
+/// Writing passwords back is on unless it is turned off, so two sources that do not mention it are one too many.
+#[test]
+fn at_most_one_directory_gets_passwords_written_back() {
+    let source = |name: &str, more: &str| {
+        format!(
+            "version: 1\nentries:\n- model: authentik_sources_ldap.ldapsource\n  identifiers: {{slug: {name}}}\n  attrs: {{name: {name}, server_uri: ldaps://{name}.example, base_dn: dc={name}{more}}}\n"
+        )
+    };
+    let (yes, no) = (", sync_users_password: true", ", sync_users_password: false");
+    let together =
+        |one: &str, two: &str| Lab::new().plan(&[("one.yaml", &source("one", one)), ("two.yaml", &source("two", two))]);
+    for (one, two) in [("", ""), (yes, ""), ("", yes), (yes, yes)] {
+        let judged = together(one, two);
+        assert_eq!(judged.errors(), [Code::KEY_TAKEN], "{one} {two}: {}", judged.report());
+        assert!(judged.words(Code::KEY_TAKEN).contains("sync_users_password"), "{}", judged.report());
+    }
+    for (one, two) in [(no, ""), ("", no), (no, no)] {
+        let judged = together(one, two);
+        assert!(judged.found.is_empty(), "{one} {two}: {}", judged.report());
+    }
+    let mut lab = Lab::new();
+    lab.apply(&source("one", ""));
+    assert_eq!(lab.plan(&[("two.yaml", &source("two", ""))]).errors(), [Code::KEY_TAKEN]);
+    lab.apply(&source("two", no));
+    let moved = lab.plan(&[("one.yaml", &source("one", no)), ("two.yaml", &source("two", yes))]);
+    assert!(moved.found.is_empty() && moved.changed_fields().len() == 2, "{}", moved.report());
+}
+
 #[test]
 fn groups_do_not_contain_themselves() {
     let circle = "

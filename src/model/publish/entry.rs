@@ -131,7 +131,9 @@ fn identifiers(registry: &Registry, info: &KindInfo, here: &str) -> Value {
         return json!({ "description": "Not used: the entry is about no object.", "type": ["object", "null"] });
     }
     let mut properties = Map::new();
-    let keys: BTreeSet<&str> = info.keys.iter().flat_map(|key| key.fields).copied().collect();
+    // "At most one may be so" is a rule and not a name.
+    let natural = || info.keys.iter().filter(|key| !key.only_true);
+    let keys: BTreeSet<&str> = natural().flat_map(|key| key.fields).copied().collect();
     // The others are found by a pattern, without a judgement of their values, so that editors propose what identifies.
     for field in info.fields.values().filter(|field| field.required || keys.contains(field.name.as_str())) {
         let attribute = format!("{here}/properties/attrs/properties/{}", field.name);
@@ -139,7 +141,7 @@ fn identifiers(registry: &Registry, info: &KindInfo, here: &str) -> Value {
     }
     properties.entry("pk").or_insert_with(|| tags::reference(info.numbered, false));
     let mut schema = Map::new();
-    let natural: Vec<String> = info.keys.iter().map(|key| list(key.fields.iter()).replace(", ", " with ")).collect();
+    let natural: Vec<String> = natural().map(|key| list(key.fields.iter()).replace(", ", " with ")).collect();
     let which = if natural.is_empty() { "`pk`".to_owned() } else { natural.join(", or by ") };
     schema.insert("description".into(), json!(format!("Which object the entry is about: found by {which}.")));
     schema.insert("type".into(), json!("object"));

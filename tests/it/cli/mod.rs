@@ -7,9 +7,11 @@ mod help;
 mod inputs;
 mod migrate;
 mod plan_apply;
+mod readme;
 mod saved_plan;
 mod secrets;
 mod serve;
+mod stock;
 
 use std::{
     path::{Path, PathBuf},

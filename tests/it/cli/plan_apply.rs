@@ -211,6 +211,31 @@ fn contradicting_files_are_shown_together() {
     assert!(third.out.contains("is_superuser: true → false"), "{}", third.page());
 }
 
+/// Whether a required blueprint is stored can only be told with a database.
+#[test]
+fn a_blueprint_that_is_applied_may_be_stored() {
+    let desk = Desk::new();
+    desk.write(
+        "parent.yaml",
+        "version: 1\nentries:\n  - model: authentik_blueprints.metaapplyblueprint\n    attrs:\n      identifiers: {name: stored}\n",
+    );
+    let offline = desk.expect(0, &["validate", "parent.yaml"]);
+    insta::assert_snapshot!("blueprint_not_among_files", offline.page());
+    let missing = desk.expect(1, &["plan", "parent.yaml"]);
+    assert!(
+        missing.err.contains("error[GW0110]: there is no blueprint with the name `stored`\n"),
+        "{}",
+        missing.page()
+    );
+    desk.write(
+        "stored.yaml",
+        "version: 1\nentries: [{model: authentik_blueprints.blueprintinstance, identifiers: {name: stored}, attrs: {path: stored.yaml}}]\n",
+    );
+    desk.expect(0, &["apply", "stored.yaml"]);
+    let found = desk.expect(0, &["plan", "parent.yaml"]);
+    assert!(found.err.is_empty(), "{}", found.page());
+}
+
 #[test]
 fn quiet_leaves_out_notes() {
     let desk = Desk::new();

@@ -247,10 +247,25 @@ fn s30_77_meta_entries_are_judged() {
         ("attrs: {identifiers: a}", Code::WRONG_TYPE),
         ("attrs: {required: false}", Code::REQUIRED_FIELD),
         ("attrs: {identifiers: {pahth: a}}", Code::IDENTIFIER_FIELD),
+        ("state: absent, attrs: {identifiers: {name: a}, required: false}", Code::UNKNOWN_KEY),
     ] {
         let text = entries(&format!("- {{model: authentik_blueprints.metaapplyblueprint, {entry}}}"));
         let codes = Lab::new().refused(&text).errors();
         assert!(codes.contains(&code), "{entry}: {codes:?}");
+    }
+}
+
+/// Nothing of such an entry is stored, so only a state that says nothing either goes without a word.
+#[test]
+fn s30_77_meta_entries_have_no_state() {
+    let judge = |state: &str| {
+        let entry = meta("name: a", ", required: false").replace("attrs:", &format!("state: {state}, attrs:"));
+        let judged = Lab::new().judge(&entries(&entry));
+        judged.found.iter().map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>()
+    };
+    assert_eq!(judge("present"), []);
+    for without_effect in ["created", "must_created", "abset", "!Context state"] {
+        assert!(judge(without_effect).contains(&(Code::UNKNOWN_KEY, Severity::Warning)), "{without_effect}");
     }
 }
 
