@@ -1,10 +1,13 @@
 //! `gatewright serve`: migrates, applies the blueprints, and answers requests.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use super::{
     Session,
@@ -14,27 +17,31 @@ use super::{
 };
 use crate::{
     base::{
-        clock::{Clock, SystemClock},
-        diagnostic::{Diagnostic, Sources},
+        clock::SystemClock,
+        diagnostic::{Diagnostic, Severity, Sources},
     },
-    blueprint::{
-        apply, drive,
-        engine::Options,
-        inputs::Inputs,
-        load::{Labelled, Loaded},
-        shipped,
-    },
+    blueprint::inputs::{Environment, Files, Inputs},
     config::{Config, Flag, log::Format},
-    model::Registry,
+    reconcile::{
+        attempt::{self, Attempted, Memory},
+        content::Budget,
+        declared,
+        settings::Settings,
+        state::ConditionType,
+        supervisor,
+        surroundings::Surroundings,
+        trigger::Trigger,
+    },
     registry::registry,
-    store::{Store, StoreError},
+    store::Store,
     web,
 };
 
 /// Run the server
 ///
-/// Creates or migrates the database, applies the shipped blueprints and those of the given folders, each source in one
-/// transaction, and then listens. Ends on SIGINT or SIGTERM.
+/// Creates or migrates the database, applies the shipped blueprints, listens, and keeps every source of blueprints
+/// applied: the given folders, and whatever the configuration and the blueprints declare. SIGHUP has all of them looked
+/// at. Ends on SIGINT or SIGTERM.
 ///
 /// On an empty database, GATEWRIGHT_BOOTSTRAP_PASSWORD, GATEWRIGHT_BOOTSTRAP_TOKEN and GATEWRIGHT_BOOTSTRAP_EMAIL (or the
 /// same with AUTHENTIK_) give the first administrator, akadmin, a password, a token for the API and an address.
@@ -42,7 +49,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Apply the blueprints of this folder as well; may be given several times
+    /// Follow the blueprints of this folder; may be given several times
     #[arg(long, value_name = "DIR")]
     blueprints: Vec<PathBuf>,
     /// Leave the shipped blueprints out
@@ -72,116 +79,124 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let Some(store) = database::open(&config, Mode::Prepare).await? else {
             bail!("the database cannot be opened");
         };
-        let registry = Arc::new(registry()?);
-        apply_all(session, &args, &config, &store, &registry, &inputs).await?;
+        let around = surroundings(session, &config, &store, inputs)?;
+        if config.blueprints.shipped {
+            apply_first(&around, &Settings::shipped()).await.context(
+                "the shipped blueprints do not apply to this database; see the findings above, or leave them out with \
+                 --no-shipped",
+            )?;
+        }
+        declare(&around, &args, &config).await?;
+        let (stop, stopping) = watch::channel(false);
+        let (sources, reconciling) = supervisor::start(around, stopping);
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        axum::serve(listener, web::router(store.clone())).with_graceful_shutdown(stopped).await?;
+        let woken = tokio::spawn(wake(sources.clone()));
+        axum::serve(listener, web::router(store.clone(), sources)).with_graceful_shutdown(stopped).await?;
+        woken.abort();
+        stop.send_replace(true);
+        reconciling.await.context("the reconciler broke off")?;
         store.close().await;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Applies the shipped blueprints, then the folders in order. A source that cannot be applied is reported and leaves the
-/// state as it was; the server starts all the same, so that the rest keeps working.
-async fn apply_all(
-    session: &Session,
-    args: &Args,
-    config: &Config,
-    store: &Store,
-    registry: &Arc<Registry>,
-    inputs: &Inputs,
-) -> anyhow::Result<()> {
-    let target = Target { session, config, store, registry, inputs };
-    if config.blueprints.shipped {
-        let load = || {
-            let mut loaded = Loaded::default();
-            shipped::add(&mut loaded);
-            loaded
-        };
-        if !apply_one(&target, "shipped", load).await? {
-            bail!(
-                "the shipped blueprints do not apply to this database; see the findings above, or leave them out with --no-shipped"
-            );
-        }
-    }
-    for folder in config.blueprints.dirs.iter().chain(&args.blueprints) {
-        let name = folder.display().to_string();
-        let load = || {
-            let mut loaded = Loaded::default();
-            loaded.add_paths(std::slice::from_ref(folder), &name, Labelled::SkipInFolders);
-            loaded
-        };
-        if !apply_one(&target, &name, load).await? {
-            tracing::error!(folder = %folder.display(), "the blueprints of this folder were not applied; nothing of them was written");
-        }
-    }
-    Ok(())
+fn surroundings(session: &Session, config: &Config, store: &Store, inputs: Inputs) -> anyhow::Result<Surroundings> {
+    let json = match config.log.format {
+        Format::Json => true,
+        Format::Text => false,
+        Format::Auto => !session.terminal.stderr_is_terminal,
+    };
+    let colour = session.terminal.stderr_colour;
+    Ok(Surroundings {
+        store: store.clone(),
+        registry: Arc::new(registry()?),
+        inputs,
+        clock: Arc::new(SystemClock),
+        holder: format!("{}@{}", std::process::id(), uuid::Uuid::new_v4()),
+        cache: cache(config),
+        folders: config.blueprints.dirs.clone(),
+        budget: Budget::default(),
+        lease: LEASE,
+        report: Arc::new(move |sources, found| report(json, colour, sources, found)),
+        allow_plain: false,
+    })
 }
 
-/// What blueprints are applied to, and with what.
-struct Target<'t> {
-    session: &'t Session,
-    config: &'t Config,
-    store: &'t Store,
-    registry: &'t Arc<Registry>,
-    inputs: &'t Inputs,
+/// The folder for what is fetched: as configured, else next to an SQLite database, else among the temporary files.
+fn cache(config: &Config) -> PathBuf {
+    match (&config.cache, database::sqlite_file(&config.database.url)) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(file)) => file.with_extension("cache"),
+        (None, None) => std::env::temp_dir().join("gatewright.cache"),
+    }
 }
 
-/// How often a source is planned again when another process writes in between, as those that start together do.
-const ATTEMPTS: usize = 10;
+/// How long the right to write for a source lasts when its holder dies.
+const LEASE: Duration = Duration::from_secs(15);
 
-/// Applies one source; false when a finding refuses it.
-async fn apply_one(target: &Target<'_>, origin: &str, load: impl Fn() -> Loaded) -> anyhow::Result<bool> {
-    let Target { store, registry, .. } = *target;
-    for attempt in 1.. {
-        let mut loaded = load();
-        let planned = drive::plan(store, registry, &mut loaded, target.inputs, Options::default()).await?;
-        let mut found = std::mem::take(&mut loaded.found);
-        found.extend(planned.outcome.found);
-        let found = output::sorted(&loaded.sources, found, true);
-        if attempt == 1 {
-            report(target, &loaded.sources, &found);
-        }
-        if found.iter().any(Diagnostic::is_error) {
-            return Ok(false);
-        }
-        let plan = planned.outcome.plan;
-        let run = apply::run(&plan, "serve", origin);
-        let committed = match drive::commit(store, registry, &plan, run, SystemClock.now_us()).await {
-            Err(drive::DriveError::Store(StoreError::Stale(_))) if attempt < ATTEMPTS => {
-                tracing::info!(source = origin, attempt, "another process has written meanwhile; planning again");
-                continue;
+/// Applies a source of the program itself before the server listens.
+async fn apply_first(around: &Surroundings, settings: &Settings) -> anyhow::Result<()> {
+    let mut memory = Memory::default();
+    let deadline = tokio::time::Instant::now() + 4 * LEASE;
+    loop {
+        match attempt::attempt(around, settings, &mut memory, &Trigger::Start).await? {
+            Attempted::Unchanged | Attempted::Applied(_) => return Ok(()),
+            // Another process that starts on the same database is at it.
+            Attempted::Busy if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            committed => committed?,
-        };
-        let counts = plan.counts();
-        tracing::info!(
-            source = origin,
-            created = counts.create,
-            updated = counts.update,
-            deleted = counts.delete,
-            unchanged = counts.unchanged,
-            revision = committed.revision,
-            "blueprints applied"
-        );
-        return Ok(true);
+            Attempted::Busy => bail!("another process holds the source {} and does not come to an end", settings.name),
+            Attempted::Held | Attempted::Failed(_) => {
+                let record = around.store.source(&settings.name).await?;
+                let state = attempt::state_of(record.as_ref());
+                let condition = state.conditions.get(&ConditionType::Ready);
+                bail!("{}", condition.map_or("the source was not applied", |condition| condition.message.as_str()));
+            }
+        }
     }
-    Ok(false)
+}
+
+/// Makes objects of the sources that the configuration and the command line declare.
+async fn declare(around: &Surroundings, args: &Args, config: &Config) -> anyhow::Result<()> {
+    let folders: Vec<PathBuf> = config.blueprints.dirs.iter().chain(&args.blueprints).cloned().collect();
+    let known = around.store.source(declared::OWNER).await?.is_some();
+    if folders.is_empty() && config.sources.is_empty() && !known {
+        return Ok(());
+    }
+    let document = declared::document(&config.sources, &folders)?;
+    // The operator may read whatever this process may.
+    let process = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let inputs = Inputs {
+        environment: Environment::new(process.collect(), BTreeMap::new(), &[])?,
+        files: Files::new([PathBuf::from("/")]),
+        ..Inputs::default()
+    };
+    let around = Surroundings { inputs, ..around.clone() };
+    apply_first(&around, &Settings::configuration(document))
+        .await
+        .context("the sources of the configuration cannot be declared")
+}
+
+/// Has every source looked at on SIGHUP.
+async fn wake(sources: supervisor::Handle) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::warn!("SIGHUP cannot be listened for");
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        tracing::info!("SIGHUP: looking at all sources");
+        sources.trigger_all(Trigger::Signal).await;
+    }
 }
 
 /// Findings as the log is: excerpts for people, or one event each.
-fn report(target: &Target<'_>, sources: &Sources, found: &[Diagnostic]) {
-    let terminal = &target.session.terminal;
-    let json = match target.config.log.format {
-        Format::Json => true,
-        Format::Text => false,
-        Format::Auto => !terminal.stderr_is_terminal,
-    };
+fn report(json: bool, colour: bool, sources: &Sources, found: &[Diagnostic]) {
+    let found: Vec<Diagnostic> = found.iter().filter(|finding| finding.severity != Severity::Note).cloned().collect();
     if !json {
-        eprint!("{}", output::findings(output::FindingFormat::Text, sources, found, terminal.stderr_colour));
+        eprint!("{}", output::findings(output::FindingFormat::Text, sources, &found, colour));
         return;
     }
     for finding in found {

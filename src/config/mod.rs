@@ -29,6 +29,7 @@ mod secret;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -36,6 +37,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
@@ -59,6 +61,12 @@ pub struct Config {
     pub database: database::Database,
     /// The blueprints that the server applies.
     pub blueprints: blueprints::Blueprints,
+    /// Folder for what is fetched from sources; by default next to an SQLite database, else among the temporary files.
+    pub cache: Option<PathBuf>,
+    /// Sources of blueprints by name: `type` is directory, git, oci or inline, and the other keys are the fields of that
+    /// kind. `{ env = "NAME" }` and `{ file = "PATH" }` stand for values that are read when the server starts.
+    #[schemars(extend("x-secret" = "value"))]
+    pub sources: BTreeMap<String, Map<String, Value>>,
     /// The log.
     pub log: log::Log,
     #[serde(skip)]
@@ -73,6 +81,8 @@ impl Default for Config {
             secret_key_file: None,
             database: database::Database::default(),
             blueprints: blueprints::Blueprints::default(),
+            cache: None,
+            sources: BTreeMap::new(),
             log: log::Log::default(),
             rows: Vec::new(),
         }

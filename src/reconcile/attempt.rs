@@ -197,7 +197,9 @@ impl<'a> Attempt<'a> {
         let settled = self.state.is_ready() && !self.state.is(ConditionType::Drifted);
         let verified = memory.verified.as_ref() == Some(now);
         let applied = self.state.applied.as_ref().is_some_and(|applied| applied.basis == *now);
-        settled && self.state.observed == self.before.observed && (applied || verified)
+        let declared = self.state.applied.as_ref().is_some_and(|applied| applied.basis.declares_as(now));
+        let as_left = applied || verified || self.settings.once && declared;
+        settled && self.state.observed == self.before.observed && as_left
             || self.state.failed.as_ref() == Some(now)
     }
 
@@ -288,6 +290,7 @@ impl<'a> Attempt<'a> {
             inputs: self.used(&inputs),
             store: planned.model.revision,
         };
+        (self.around.report)(&loaded.sources, &found);
         let diagnostics = diagnostic::json::render(&loaded.sources, &found);
         if let Some(error) = found.iter().find(|finding| finding.is_error()) {
             let message = first_error(&loaded, error, found.iter().filter(|finding| finding.is_error()).count());
@@ -499,12 +502,12 @@ impl<'a> Attempt<'a> {
         let counts = plan.counts();
         tracing::info!(
             source = self.settings.name,
-            revision = self.state.observed.as_ref().map(|revision| revision.name.as_str()),
-            trigger = self.trigger.text(),
             created = counts.create,
             updated = counts.update,
             deleted = counts.delete,
             unchanged = counts.unchanged,
+            revision = self.state.observed.as_ref().map(|revision| revision.name.as_str()),
+            trigger = self.trigger.text(),
             run = committed.run,
             "source applied"
         );

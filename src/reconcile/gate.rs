@@ -85,7 +85,8 @@ fn deletions(settings: &Settings, plan: &Plan, facts: &Facts) -> Option<Refusal>
         );
         Some(Refusal { reason: "TooManyDeletions", message })
     };
-    if facts.owned > 1 && deleted >= facts.owned && plan.counts().create == 0 && plan.unchanged == 0 {
+    let percent = usize::from(settings.max_deleted_percent);
+    if percent < 100 && facts.owned > 1 && deleted >= facts.owned && plan.counts().create == 0 && plan.unchanged == 0 {
         return refuse("which is everything that the source owns".to_owned());
     }
     if let Some(limit) = settings.max_deleted
@@ -93,7 +94,6 @@ fn deletions(settings: &Settings, plan: &Plan, facts: &Facts) -> Option<Refusal>
     {
         return refuse(format!("and the source may delete {limit} at once"));
     }
-    let percent = usize::from(settings.max_deleted_percent);
     let share = (facts.owned * percent / 100).max(if percent == 0 { 0 } else { ALWAYS_DELETABLE });
     if percent < 100 && deleted > share {
         return refuse(format!("of {} that the source owns, and the limit is {percent} %", facts.owned));

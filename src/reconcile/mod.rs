@@ -2,10 +2,12 @@
 
 pub mod attempt;
 pub mod content;
+pub mod declared;
 pub mod gate;
 pub mod obtain;
 pub mod settings;
 pub mod source;
 pub mod state;
+pub mod supervisor;
 pub mod surroundings;
 pub mod trigger;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::blueprint::shipped;
+
 use super::{
     content::{Content, FetchError, FetchReason, Revision, SourceFile},
     settings::{Origin, Settings},
@@ -18,12 +20,29 @@ pub async fn content(
     _known: Option<&Revision>,
 ) -> Result<Content, FetchError> {
     match &settings.origin {
+        Origin::Shipped => Ok(shipped_content()),
         Origin::Inline { content } => Ok(inline(content)),
         Origin::Directory { .. } | Origin::File { .. } | Origin::Git { .. } | Origin::Oci { .. } => {
             let _ = around;
             Err(FetchError::new(FetchReason::Misconfigured, "not yet"))
         }
     }
+}
+
+fn shipped_content() -> Content {
+    let mut hasher = blake3::Hasher::new();
+    let mut files: Vec<SourceFile> = Vec::new();
+    for (path, text) in shipped::files() {
+        for part in [path.as_bytes(), text.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        files.push(SourceFile { path, bytes: text.as_bytes().into() });
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let digest = hasher.finalize().to_hex().to_string();
+    let revision = Revision { name: env!("CARGO_PKG_VERSION").to_owned(), digest, ..Revision::default() };
+    Content { revision, files, beside: None }
 }
 
 fn inline(content: &str) -> Content {
@@ -40,6 +59,7 @@ pub fn shown(settings: &Settings, path: &str) -> String {
         Origin::Git { selection, .. } => Path::new(&selection.folder).join(path).display().to_string(),
         Origin::File { path } => path.clone(),
         Origin::Oci { reference, .. } => format!("{reference}/{path}"),
+        Origin::Shipped => shipped::shown(path),
         Origin::Inline { .. } => format!("{}/{path}", settings.name),
     }
 }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     content::{Selection, SelectionError},
+    declared,
     source::{Approval, OnDrift, directory::DirectorySource, git::GitSource, inline::InlineSource, oci::OciSource},
 };
 use crate::{
@@ -55,6 +56,8 @@ pub struct Settings {
     pub age_keys: Option<Secret>,
     /// What requests to its hook must know.
     pub hook_secret: Option<Secret>,
+    /// Whether what was applied is never looked at again until the content or an input changes.
+    pub once: bool,
     /// Changes whenever anything of the above does.
     pub digest: String,
 }
@@ -121,6 +124,8 @@ pub enum Origin {
         /// Authorities to trust, as PEM.
         ca_certificate: String,
     },
+    /// The blueprints that the program carries in itself.
+    Shipped,
     /// A text.
     Inline {
         /// The document.
@@ -278,6 +283,7 @@ async fn read(
         age_keys: reveal("age_keys").await?,
         hook_secret: reveal("hook_secret").await?,
         name: common.name,
+        once: false,
         digest,
     })
 }
@@ -320,7 +326,45 @@ fn of_instance(id: Uuid, instance: BlueprintInstance, digest: String) -> Setting
         allow_files: None,
         age_keys: None,
         hook_secret: None,
+        once: false,
         digest,
+    }
+}
+
+impl Settings {
+    /// A source that the program itself declares: it may do everything, and never waits for anyone.
+    fn own(name: &str, origin: Origin) -> Settings {
+        Settings {
+            id: Uuid::nil(),
+            name: name.to_owned(),
+            origin,
+            suspended: false,
+            interval: interval(""),
+            context: Map::new(),
+            prune: false,
+            on_drift: OnDrift::Correct,
+            approval: Approval::Automatic,
+            max_deleted: None,
+            max_deleted_percent: 100,
+            allowed_kinds: vec!["*".to_owned()],
+            depends_on: Vec::new(),
+            allow_env: None,
+            allow_files: None,
+            age_keys: None,
+            hook_secret: None,
+            once: false,
+            digest: String::new(),
+        }
+    }
+
+    /// The shipped blueprints. People change what they created, so they are applied once for each release.
+    pub fn shipped() -> Settings {
+        Settings { once: true, ..Settings::own("shipped", Origin::Shipped) }
+    }
+
+    /// The sources that the operator declares, as the document of [`declared::document`].
+    pub fn configuration(document: String) -> Settings {
+        Settings { prune: true, ..Settings::own(declared::OWNER, Origin::Inline { content: document }) }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::content::Budget;
-use crate::{base::clock::Clock, blueprint::inputs::Inputs, model::Registry, store::Store};
+use crate::{base::{clock::Clock, diagnostic::{Diagnostic, Sources}}, blueprint::inputs::Inputs, model::Registry, store::Store};
+
+/// Shows findings with the texts that they point into.
+pub type Report = Arc<dyn Fn(&Sources, &[Diagnostic]) + Send + Sync>;
 
 /// What attempts need from outside.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub struct Surroundings {
     pub budget: Budget,
     /// How long the right to write for a source lasts when its holder dies.
     pub lease: Duration,
+    /// Shows people what was found in the documents of a source.
+    pub report: Report,
     /// Whether sources may be fetched without encryption, as tests do on one machine.
     pub allow_plain: bool,
 }

@@ -1,5 +1,7 @@
 //! What the server answers over HTTP.
 
+mod hooks;
+
 use axum::{
     Router,
     extract::State,
@@ -9,11 +11,12 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::store::Store;
+use crate::{reconcile::supervisor::Handle, store::Store};
 
 /// All routes.
-pub fn router(store: Store) -> Router {
+pub fn router(store: Store, sources: Handle) -> Router {
     Router::new()
+        .merge(hooks::router(sources))
         .route("/-/health/live/", get(live))
         .route("/-/health/ready/", get(ready))
         .fallback(unknown)

@@ -1,0 +1,135 @@
+//! Sources that the operator declares outside blueprints, in the configuration and on the command line, as a blueprint.
+//!
+//! They become objects like all other sources, owned by [`OWNER`], so that every process and command sees them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+/// The source that owns the declarations.
+pub const OWNER: &str = "configuration";
+
+/// A declaration that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum DeclaredError {
+    /// There is no such type.
+    #[error("sources.{name}.type: {given:?} is no type of source; types are directory, git, inline and oci")]
+    Type {
+        /// Name of the source.
+        name: String,
+        /// As given.
+        given: String,
+    },
+    /// A name is used twice.
+    #[error("the folder {folder} would be the source {name}, which is declared already; give that one another name")]
+    Twice {
+        /// Name of both.
+        name: String,
+        /// The folder.
+        folder: String,
+    },
+}
+
+/// The document that declares sources: those of the configuration by name, and one for each blueprint folder.
+///
+/// In a declaration `{ env = "NAME" }` and `{ file = "PATH" }` stand for values that are read when the server starts.
+///
+/// # Errors
+/// A type that does not exist, a name that is used twice.
+pub fn document(sources: &BTreeMap<String, Map<String, Value>>, folders: &[PathBuf]) -> Result<String, DeclaredError> {
+    let mut entries = Vec::new();
+    for (name, declared) in sources {
+        let given = declared.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !["directory", "git", "inline", "oci"].contains(&given) {
+            return Err(DeclaredError::Type { name: name.clone(), given: given.to_owned() });
+        }
+        let mut attrs = Vec::new();
+        for (field, value) in declared.iter().filter(|(field, _)| *field != "type") {
+            let text = match (field.as_str(), value) {
+                ("depends_on", Value::Array(names)) => {
+                    let found = names.iter().map(|name| format!("!Find [gatewright_sources.source, [name, {name}]]"));
+                    format!("[{}]", found.collect::<Vec<_>>().join(", "))
+                }
+                ("location", Value::String(path)) => Value::from(absolute(Path::new(path))).to_string(),
+                _ => scalar(value),
+            };
+            attrs.push(format!("      {}: {text}\n", Value::from(field.as_str())));
+        }
+        entries.push(entry(given, name, &attrs.concat()));
+    }
+    for folder in folders {
+        let location = absolute(folder);
+        let name = folder_name(folder);
+        if sources.contains_key(&name) {
+            return Err(DeclaredError::Twice { name, folder: location });
+        }
+        entries.push(entry("directory", &name, &format!("      location: {}\n", Value::from(location))));
+    }
+    let entries = if entries.is_empty() { " []\n".to_owned() } else { format!("\n{}", entries.concat()) };
+    Ok(format!("version: 1\nmetadata:\n  name: Sources of the configuration\nentries:{entries}"))
+}
+
+fn entry(kind: &str, name: &str, attrs: &str) -> String {
+    let attrs = if attrs.is_empty() { "      {}\n" } else { attrs };
+    format!(
+        "  - model: gatewright_sources.{kind}\n    identifiers:\n      name: {}\n    attrs:\n{attrs}",
+        Value::from(name)
+    )
+}
+
+fn scalar(value: &Value) -> String {
+    if let Value::Object(table) = value
+        && table.len() == 1
+    {
+        for (key, tag) in [("env", "!Env"), ("file", "!File")] {
+            if let Some(Value::String(text)) = table.get(key) {
+                return format!("{tag} {}", Value::from(text.as_str()));
+            }
+        }
+    }
+    // JSON is YAML.
+    value.to_string()
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
+/// The name of the source that a blueprint folder becomes.
+pub fn folder_name(folder: &Path) -> String {
+    let text = absolute(folder);
+    let name: String = text
+        .trim_matches('/')
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "._/-".contains(letter) { letter } else { '-' })
+        .collect();
+    let name = name.trim_start_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    if name.is_empty() { "root".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_become_a_blueprint() {
+        let sources: BTreeMap<String, Map<String, Value>> = serde_json::from_value(serde_json::json!({
+            "main": { "type": "git", "url": "https://git.test/a", "password": { "env": "TOKEN" }, "depends_on": ["base"] },
+            "base": { "type": "inline", "content": "version: 1\nentries: []\n", "context": { "env": "prod", "n": 1 } },
+        }))
+        .expect("declarations");
+        let text = document(&sources, &[PathBuf::from("/etc/gate wright")]).expect("document");
+        insta::assert_snapshot!(text, @"");
+        assert!(document(&BTreeMap::new(), &[]).expect("document").ends_with("entries: []\n"));
+    }
+
+    #[test]
+    fn a_wrong_type_says_which_there_are() {
+        let sources = BTreeMap::from([("a".to_owned(), Map::new())]);
+        let error = document(&sources, &[]).expect_err("no type").to_string();
+        assert_eq!(error, "sources.a.type: \"\" is no type of source; types are directory, git, inline and oci");
+    }
+}
