@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod content;
 pub mod declared;
 pub mod gate;
+pub mod hooks;
 pub mod obtain;
 pub mod settings;
 pub mod source;

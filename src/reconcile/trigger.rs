@@ -14,7 +14,7 @@ pub enum Trigger {
     Files,
     /// A request to its hook.
     Hook {
-        /// Who sent it, as far as it tells.
+        /// The header by which it was believed.
         by: String,
     },
     /// Somebody asked.

@@ -36,8 +36,8 @@ async fn hook(
     let Hook::Secret(secret) = sources.hook(source) else { return refused() };
     match hooks::verify(&headers, &body, secret.expose()) {
         Ok(hook) => {
-            if !hook.is_ping() {
-                sources.trigger(source, Trigger::Hook { by: hook.sender().to_owned() }).await;
+            if hook.is_trigger() {
+                sources.trigger(source, Trigger::Hook { by: hook.proof.to_owned() }).await;
             }
             StatusCode::ACCEPTED.into_response()
         }
