@@ -168,7 +168,8 @@ async fn declare(around: &Surroundings, args: &Args, config: &Config) -> anyhow:
     }
     let document = declared::document(&config.sources, &folders)?;
     // The operator may read whatever this process may.
-    let process = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let process =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let inputs = Inputs {
         environment: Environment::new(process.collect(), BTreeMap::new(), &[])?,
         files: Files::new([PathBuf::from("/")]),

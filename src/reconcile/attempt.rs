@@ -199,8 +199,7 @@ impl<'a> Attempt<'a> {
         let applied = self.state.applied.as_ref().is_some_and(|applied| applied.basis == *now);
         let declared = self.state.applied.as_ref().is_some_and(|applied| applied.basis.declares_as(now));
         let as_left = applied || verified || self.settings.once && declared;
-        settled && self.state.observed == self.before.observed && as_left
-            || self.state.failed.as_ref() == Some(now)
+        settled && self.state.observed == self.before.observed && as_left || self.state.failed.as_ref() == Some(now)
     }
 
     /// Reads again what the last plan read, so that a change of it shows.

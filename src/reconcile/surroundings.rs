@@ -3,7 +3,15 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::content::Budget;
-use crate::{base::{clock::Clock, diagnostic::{Diagnostic, Sources}}, blueprint::inputs::Inputs, model::Registry, store::Store};
+use crate::{
+    base::{
+        clock::Clock,
+        diagnostic::{Diagnostic, Sources},
+    },
+    blueprint::inputs::Inputs,
+    model::Registry,
+    store::Store,
+};
 
 /// Shows findings with the texts that they point into.
 pub type Report = Arc<dyn Fn(&Sources, &[Diagnostic]) + Send + Sync>;

@@ -22,12 +22,7 @@ pub fn router(sources: Handle) -> Router {
 }
 
 /// Answers 202 when the source will be looked at. Whether a source exists is told only to those who know its secret.
-async fn hook(
-    State(sources): State<Handle>,
-    Path(source): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn hook(State(sources): State<Handle>, Path(source): Path<String>, headers: HeaderMap, body: Body) -> Response {
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is larger than 1 MiB.");
     };

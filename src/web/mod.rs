@@ -16,11 +16,11 @@ use crate::{reconcile::supervisor::Handle, store::Store};
 /// All routes.
 pub fn router(store: Store, sources: Handle) -> Router {
     Router::new()
-        .merge(hooks::router(sources))
         .route("/-/health/live/", get(live))
         .route("/-/health/ready/", get(ready))
-        .fallback(unknown)
         .with_state(store)
+        .merge(hooks::router(sources))
+        .fallback(unknown)
 }
 
 /// The process runs.
