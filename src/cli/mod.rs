@@ -1,6 +1,7 @@
 //! The command line: one file for each command, and nothing that another floor could need.
 
 mod apply;
+mod approve;
 mod check;
 mod completions;
 mod database;
@@ -11,8 +12,10 @@ mod man;
 mod migrate;
 mod output;
 mod plan;
+mod reconcile;
 mod schema;
 mod serve;
+mod sources;
 mod validate;
 mod verify_audit;
 
@@ -54,6 +57,9 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Sources(sources::Args),
+    Reconcile(reconcile::Args),
+    Approve(approve::Args),
     Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
@@ -95,6 +101,9 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
+        Command::Sources(args) => sources::run(&context, args),
+        Command::Reconcile(args) => reconcile::run(&context, args),
+        Command::Approve(args) => approve::run(&context, args),
         Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),

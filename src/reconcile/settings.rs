@@ -133,6 +133,20 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// What the origin is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Origin::Directory { .. } => "directory",
+            Origin::File { .. } => "file",
+            Origin::Git { .. } => "git",
+            Origin::Oci { .. } => "oci",
+            Origin::Shipped => "shipped",
+            Origin::Inline { .. } => "inline",
+        }
+    }
+}
+
 /// A declaration that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {

@@ -1,0 +1,4 @@
+//! Sources of blueprints: how they are fetched, what is applied, what is refused, and what is told.
+
+mod attempts;
+mod lab;
