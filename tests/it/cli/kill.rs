@@ -269,7 +269,7 @@ async fn a_first_apply_that_was_killed_is_made_good_by_the_next() {
 }
 
 async fn kill_first_applies(engine: &str, server: Option<Database>) {
-    let stride = if every_call() { 11 } else { 43 };
+    let stride = if every_call() { 3 } else { 43 };
     let mut killed = 0;
     for fatal in (1..).step_by(stride) {
         let desk = Desk::new();
