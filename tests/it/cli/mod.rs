@@ -5,6 +5,8 @@
 mod check;
 mod help;
 mod inputs;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod kill;
 mod migrate;
 mod plan_apply;
 mod readme;

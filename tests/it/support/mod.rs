@@ -4,3 +4,5 @@ pub mod database;
 pub mod lab;
 pub mod postgres;
 pub mod seeded;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod tracer;

@@ -51,13 +51,21 @@ pub struct Database {
 /// # Panics
 /// When there is no server and `GATEWRIGHT_REQUIRE_PEERS=1`.
 pub async fn database() -> Option<Database> {
-    let server = server()?;
-    let name = format!("gatewright_{}", Uuid::new_v4().simple());
-    run(server, format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-    Some(Database { name })
+    Some(Database::like(server()?, "template0").await)
 }
 
 impl Database {
+    async fn like(server: &Server, template: &str) -> Database {
+        let name = format!("gatewright_{}", Uuid::new_v4().simple());
+        run(server, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Database { name }
+    }
+
+    /// A copy of it; nobody may be connected to it meanwhile.
+    pub async fn copy(&self) -> Database {
+        Database::like(server().expect("the server that made it"), &self.name).await
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         server().expect("the server that made it").url.replace("{}", &self.name)
