@@ -1,5 +1,7 @@
 //! From sources to the running state: fetch, verify, plan, gate, apply, record; and drift, history and access impact.
 
 pub mod content;
+pub mod directory;
 pub mod hooks;
 pub mod source;
+pub mod watch;

@@ -1,0 +1,4 @@
+//! Sources of blueprints, against real folders and servers of this machine.
+
+mod directory;
+mod watch;
