@@ -3,5 +3,6 @@
 pub mod content;
 pub mod directory;
 pub mod hooks;
+pub mod oci;
 pub mod source;
 pub mod watch;

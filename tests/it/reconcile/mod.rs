@@ -1,4 +1,5 @@
 //! Sources of blueprints, against real folders and servers of this machine.
 
 mod directory;
+mod oci;
 mod watch;
