@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     content::{Content, FetchError},
     gate::{self, Facts, Refusal},
-    obtain,
+    obtain::{self, Kept},
     settings::Settings,
     source::OnDrift,
     state::{Applied, Basis, ConditionType, Drift, Pending, State},
@@ -47,6 +48,8 @@ const KEPT_CHANGES: usize = 200;
 pub struct Memory {
     /// What was found to need nothing, at which revision of the store.
     verified: Option<Basis>,
+    /// What was fetched last.
+    kept: Kept,
 }
 
 /// What an attempt came to.
@@ -161,8 +164,7 @@ impl<'a> Attempt<'a> {
             return self.settle().await;
         }
         let started = Instant::now();
-        let known = self.state.applied.as_ref().map(|applied| applied.revision.clone());
-        let fetched = obtain::content(self.around, self.settings, known.as_ref()).await;
+        let fetched = obtain::content(self.around, self.settings, &mut memory.kept).await;
         self.took("fetch", started);
         let content = match fetched {
             Ok(content) => content,
@@ -264,7 +266,7 @@ impl<'a> Attempt<'a> {
         Ok(None)
     }
 
-    async fn plan(&mut self, content: Content, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
+    async fn plan(&mut self, content: Arc<Content>, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
         let mut loaded = self.load(&content);
         let planned = drive::plan_source(
@@ -450,7 +452,7 @@ impl<'a> Attempt<'a> {
         mut basis: Basis,
         detail: Vec<(&'static str, Value)>,
         memory: &mut Memory,
-        content: Content,
+        content: Arc<Content>,
     ) -> Result<Step, AttemptError> {
         let Some(lease) = self.lease().await? else { return Ok(Step::Done(Attempted::Busy)) };
         // Someone who held it before may have done the work meanwhile.
@@ -463,7 +465,7 @@ impl<'a> Attempt<'a> {
         if !plan.is_empty() {
             basis.store += 1;
         }
-        self.state.applied = Some(Applied { revision: content.revision, basis: basis.clone(), at: now });
+        self.state.applied = Some(Applied { revision: content.revision.clone(), basis: basis.clone(), at: now });
         self.state.drift = None;
         self.state.pending = None;
         self.condition(true, "Applied", "the newest revision is applied");

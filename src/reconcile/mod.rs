@@ -3,12 +3,15 @@
 pub mod attempt;
 pub mod content;
 pub mod declared;
+pub mod directory;
 pub mod gate;
 pub mod hooks;
 pub mod obtain;
+pub mod oci;
 pub mod settings;
 pub mod source;
 pub mod state;
 pub mod supervisor;
 pub mod surroundings;
 pub mod trigger;
+pub mod watch;

@@ -1,32 +1,68 @@
 //! Getting the content of a source, wherever it is.
 
-use std::path::Path;
-
-use crate::blueprint::shipped;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
-    content::{Content, FetchError, FetchReason, Revision, SourceFile},
+    content::{Budget, Content, FetchError, FetchReason, Revision, Selection, SourceFile},
+    directory, oci,
     settings::{Origin, Settings},
     surroundings::Surroundings,
 };
+use crate::{blueprint::shipped, model::SecretText};
 
-/// The content of a source at its newest revision. `known` is the revision that was applied last.
+/// Content that was fetched last, for origins that only say that nothing changed.
+pub type Kept = Option<Arc<Content>>;
+
+/// The content of a source at its newest revision. `known` is the revision that was applied last; `kept` is what this
+/// function gave last, if it is still there.
 ///
 /// # Errors
 /// Why there is none to be had.
-pub async fn content(
-    around: &Surroundings,
-    settings: &Settings,
-    _known: Option<&Revision>,
-) -> Result<Content, FetchError> {
-    match &settings.origin {
-        Origin::Shipped => Ok(shipped_content()),
-        Origin::Inline { content } => Ok(inline(content)),
-        Origin::Directory { .. } | Origin::File { .. } | Origin::Git { .. } | Origin::Oci { .. } => {
-            let _ = around;
-            Err(FetchError::new(FetchReason::Misconfigured, "not yet"))
+pub async fn content(around: &Surroundings, settings: &Settings, kept: &mut Kept) -> Result<Arc<Content>, FetchError> {
+    let budget = around.budget;
+    let content = match &settings.origin {
+        Origin::Shipped => shipped_content(),
+        Origin::Inline { content } => inline(content),
+        Origin::Directory { location, selection } => directory::read(location, selection, &budget)?,
+        Origin::File { path } => file(&around.folders, path, &budget)?,
+        Origin::Oci { reference, username, password, ca_certificate } => {
+            let origin = oci::Origin {
+                reference: reference.clone(),
+                username: username.clone(),
+                password: password.as_ref().map(|password| SecretText(password.expose().to_owned())),
+                ca_certificate: ca_certificate.clone(),
+                allow_plain: around.allow_plain,
+            };
+            let known = kept.as_ref().map(|content| content.revision.clone());
+            match (oci::fetch(&origin, &budget, known.as_ref()).await?, kept.clone()) {
+                (Some(content), _) => content,
+                (None, Some(content)) => return Ok(content),
+                (None, None) => return Err(FetchError::new(FetchReason::Corrupt, "the registry sent nothing")),
+            }
+        }
+        Origin::Git { .. } => return Err(FetchError::new(FetchReason::Misconfigured, "git is not there yet")),
+    };
+    let content = Arc::new(content);
+    *kept = Some(content.clone());
+    Ok(content)
+}
+
+/// One file of the blueprint folders: the first folder that has it counts.
+fn file(folders: &[PathBuf], path: &str, budget: &Budget) -> Result<Content, FetchError> {
+    let misconfigured = |why: String| FetchError::new(FetchReason::Misconfigured, why);
+    let pattern = globset::escape(path);
+    let selection = Selection::new("", &[pattern], &[]).map_err(|error| misconfigured(error.to_string()))?;
+    for folder in folders {
+        match directory::read(folder, &selection, budget) {
+            Err(error) if matches!(error.reason, FetchReason::Empty | FetchReason::SourceGone) => {}
+            other => return other,
         }
     }
+    let gone = format!("there is no blueprint {path} in the blueprint folders of this server");
+    Err(FetchError::new(FetchReason::SourceGone, gone))
 }
 
 fn shipped_content() -> Content {
