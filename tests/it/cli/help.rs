@@ -2,11 +2,14 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "validate",
     "plan",
     "apply",
+    "sources",
+    "reconcile",
+    "approve",
     "export",
     "schema",
     "migrate",

@@ -85,7 +85,7 @@ async fn survives(database: &Database, fatal: u64, tried: &mut BTreeSet<String>)
         let run = &lab.runs("main").await[0];
         assert_eq!(run.run.outcome, Outcome::Applied);
         assert_eq!(lab.runs("main").await.len(), runs + 1);
-        assert_eq!(lab.store.changes_by(run.id).await.expect("the log").len(), 8 + 2 + 2 - 2);
+        assert_eq!(lab.store.changes_by(run.id).await.expect("the log").len(), 12);
     }
     assert!(lab.store.verify_audit().await.expect("the log").fault.is_none(), "{fatal}");
     // The next attempt, of another process and later, converges.
