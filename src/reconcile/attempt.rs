@@ -32,7 +32,7 @@ use crate::{
         value::{MapKey, Val},
     },
     store::{
-        RunRecord, SourceRecord, StoreError,
+        RunRecord, SourceRecord, Store, StoreError,
         changeset::{Lease, Outcome, Run, SourceWrite},
     },
 };
@@ -128,6 +128,31 @@ pub async fn attempt(
 /// Reads the kept state; one that cannot be read is as none, and everything is looked at anew.
 pub fn state_of(record: Option<&SourceRecord>) -> State {
     record.and_then(|record| serde_json::from_value(record.state.clone()).ok()).unwrap_or_default()
+}
+
+/// What is stored about a source.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Where it stands.
+    pub state: State,
+    /// The process that holds, or held last, the right to write for it.
+    pub holder: String,
+    /// When that right ends, in microseconds since 1970; 0 when nobody has it.
+    pub lease_until: i64,
+}
+
+/// Reads what is stored about a source.
+///
+/// # Errors
+/// When the store fails.
+pub async fn known(store: &Store, source: &str) -> Result<Known, StoreError> {
+    let record = store.source(source).await?;
+    let state = state_of(record.as_ref());
+    Ok(record.map_or_else(Known::default, |record| Known {
+        state,
+        holder: record.holder,
+        lease_until: record.lease_until,
+    }))
 }
 
 impl<'a> Attempt<'a> {

@@ -14,6 +14,7 @@ mod saved_plan;
 mod secrets;
 mod serve;
 mod stock;
+mod two_servers;
 
 use std::{
     path::{Path, PathBuf},

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// A server that is ended with this value.
-struct Server {
+pub struct Server {
     child: Child,
     lines: Receiver<String>,
     /// What it has logged so far.
@@ -30,7 +30,7 @@ struct Server {
 
 impl Server {
     /// Starts a server on a free port and waits until it listens.
-    fn start(desk: &Desk, arguments: &[&str]) -> Server {
+    pub fn start(desk: &Desk, arguments: &[&str]) -> Server {
         let mut server = Server::launch(desk, arguments);
         server.wait();
         server
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// The answer to a request: status line and headers, and the body.
-    fn get(&self, path: &str) -> (String, String) {
+    pub fn get(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
@@ -82,10 +82,20 @@ impl Server {
         (head.to_owned(), body.to_owned())
     }
 
+    /// Its process.
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Asks the server to end, and gives its code and all that it has logged.
     fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
-        kill(pid, signal).expect("the server runs");
+        kill(Pid::from_raw(self.id()), signal).expect("the server runs");
         let status = self.child.wait().expect("it ends");
         let mut log = std::mem::take(&mut self.log);
         log.extend(self.lines.iter());
@@ -95,8 +105,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
