@@ -284,7 +284,7 @@ fn judge_policy(
         None => oracle.for_one(&question, who)?,
     };
     let kind = model.registry().get(object.kind);
-    let (title, name) = (lower_first(kind.title), known_as(model, object));
+    let (title, name) = (in_sentence(kind.title), known_as(model, object));
     let negated = if bound.negate { ", and the binding is negated" } else { "" };
     let words = match outcome {
         Outcome::Pass => format!("the {title} `{name}` passes{negated}"),
@@ -342,13 +342,12 @@ pub fn known_as(model: &Model, object: &Object) -> String {
     username.unwrap_or_else(|| object.name(model.registry().get(object.kind)))
 }
 
-/// The title of a kind within a sentence.
-fn lower_first(title: &str) -> String {
-    let mut letters = title.chars();
-    match letters.next() {
-        Some(first) if letters.clone().next().is_some_and(char::is_lowercase) => {
-            first.to_lowercase().chain(letters).collect()
-        }
-        _ => title.to_owned(),
+/// The title of a kind within a sentence: in small letters, unless its first word is a name.
+pub fn in_sentence(title: &str) -> String {
+    let first = title.split(' ').next().unwrap_or_default();
+    if first.chars().skip(1).any(char::is_uppercase) {
+        return title.to_owned();
     }
+    let mut letters = title.chars();
+    letters.next().map_or_else(String::new, |letter| letter.to_lowercase().chain(letters).collect())
 }
