@@ -45,6 +45,15 @@ fn stage_binding(stage: &str, order: i32, rest: &str) -> String {
     )
 }
 
+/// Binds the administrators' group in place of the policy that is bound.
+fn admins_only(target: &str) -> String {
+    format!(
+        "- {{model: authentik_policies.policybinding, identifiers: {{target: !KeyOf {target}, policy: !Find \
+         [authentik_policies.policy, [name, default-authentication-flow-password-stage]], order: 10}}, state: absent}}\n\
+         - {{model: authentik_policies.policybinding, identifiers: {{target: !KeyOf {target}, group: {ADMINS}, order: 1}}}}\n"
+    )
+}
+
 fn deny(order: i32) -> String {
     format!(
         "- {{model: authentik_stages_deny.denystage, id: shut, identifiers: {{name: shut}}}}\n- model: authentik_flows.flowstagebinding\n  \
@@ -120,7 +129,18 @@ fn judge(before: &Model, after: &Model) -> (Lockout, BTreeSet<Need>) {
 fn every_way_of_losing_the_sign_in_is_refused() {
     let lab = installed();
     let inactive = user("akadmin", "is_active: false");
+    // Decided while nobody is known yet.
+    let early = stage_binding(
+        "default-authentication-password",
+        20,
+        "attrs: {evaluate_on_plan: true, re_evaluate_policies: false}",
+    ) + &admins_only("default-authentication-password-binding");
     let table: Vec<(String, &str)> = vec![
+        (
+            early,
+            "akadmin: the flow `default-authentication-flow` leaves the stage `default-authentication-password` out: not a \
+             member of `authentik Admins`",
+        ),
         (inactive.clone(), "akadmin: the account is inactive (by this plan)"),
         (user("akadmin", "groups: []"), "akadmin: is in no group of superusers (by this plan)"),
         (user("akadmin", "type: external"), "akadmin: the account is of the type `external` (by this plan)"),
@@ -200,7 +220,10 @@ fn what_leaves_a_way_in_is_not_refused() {
     };
     let connection = "- model: authentik_sources_oauth.useroauthsourceconnection\n  identifiers: {user: !Find [authentik_core.user, [username, akadmin]], source: !KeyOf hub}\n  attrs: {identifier: '1'}\n";
     let token = "- model: authentik_core.token\n  identifiers: {identifier: machine}\n  attrs: {user: !Find [authentik_core.user, [username, akadmin]], intent: app_password}\n- {model: authentik_stages_password.passwordstage, identifiers: {name: default-authentication-password}, attrs: {backends: [authentik.core.auth.TokenBackend]}}\n";
+    let late = stage_binding("default-authentication-password", 20, "")
+        + &admins_only("default-authentication-password-binding");
     for list in [
+        late,
         second.clone() + &user("akadmin", "is_active: false"),
         nested,
         inline,
