@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     content::{Content, FetchError},
     gate::{self, Facts, Refusal},
+    guard,
     obtain::{self, Kept},
     settings::Settings,
     source::OnDrift,
@@ -349,7 +350,13 @@ impl<'a> Attempt<'a> {
         if declared_before && self.settings.on_drift == OnDrift::Report && !consented {
             return self.drifted(&plan, digest, detail).await;
         }
-        let lock_out = None;
+        let lock_out = match forced || plan.is_empty() {
+            true => None,
+            false => {
+                let found = guard::check(&self.around.store, &plan, &planned.model).await?;
+                found.refuses().then(|| found.render_text().trim_end().to_owned())
+            }
+        };
         let refusal = gate::judge(self.settings, &self.around.registry, &plan, &Facts { owned, lock_out });
         if let Some(refusal) = refusal.filter(|_| !forced) {
             return self.refused(refusal, Outcome::Refused, digest, detail).await;

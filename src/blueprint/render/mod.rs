@@ -4,7 +4,7 @@
 //! Rendering reads a plan and decides nothing. What it may never do is in one place each: [`escape`] keeps names and
 //! values from being anything but text, [`names`] and [`fields`] keep from print what is secret.
 
-mod escape;
+pub(crate) mod escape;
 mod fields;
 mod flow_picture;
 mod homes;
