@@ -81,7 +81,12 @@ async fn each_revision_is_applied_once_and_a_dead_server_is_replaced() {
         until(&store, "site", |known| known.state.is_ready() && known.state.applied != before.state.applied).await;
     assert_ne!(after.holder, holder, "the other one has taken over");
     let run = store.run(after.state.run.expect("a run")).await.expect("the store works").expect("the run");
-    assert_eq!(run.run.summary["create"], 2_980);
+    assert_eq!(
+        (&run.run.summary["create"], &run.run.summary["update"]),
+        (&2_980.into(), &20.into()),
+        "{:?}",
+        run.run.summary
+    );
     let (mut ended, mut lived) = (0, 0);
     for mut server in servers {
         match server.id() == pid {
