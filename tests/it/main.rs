@@ -11,6 +11,7 @@ mod fuzz;
 mod kinds;
 mod mutations;
 mod properties;
+mod reconcile;
 mod rules;
 mod schemas;
 mod spec30;
