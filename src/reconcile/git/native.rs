@@ -45,7 +45,7 @@ impl<'a> Native<'a> {
                 if head.name() == "HEAD" {
                     advert.default = head.symref_target().map(str::to_owned);
                 }
-                if !head.name().ends_with("^{}") {
+                if git2::Reference::is_valid_name(head.name()) {
                     advert.heads.push(Head { name: head.name().to_owned(), id: head.oid() });
                 }
             }

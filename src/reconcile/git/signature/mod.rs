@@ -14,7 +14,7 @@ pub(super) enum Key {
     /// An OpenPGP certificate.
     OpenPgp(Box<openpgp::Certificate>),
     /// An ssh key with what it may sign and for whom.
-    Ssh(ssh::AllowedSigner),
+    Ssh(Box<ssh::AllowedSigner>),
 }
 
 /// Reads trusted keys. Each text holds armoured OpenPGP keys or lines of ssh keys.
@@ -26,7 +26,9 @@ pub(super) fn keys(texts: &[String]) -> Result<Vec<Key>, String> {
             let read = openpgp::certificates(text).map_err(place)?;
             keys.extend(read.into_iter().map(|certificate| Key::OpenPgp(Box::new(certificate))));
         } else {
-            keys.extend(ssh::allowed_signers(text).map_err(place)?.into_iter().map(Key::Ssh));
+            keys.extend(
+                ssh::allowed_signers(text).map_err(place)?.into_iter().map(|signer| Key::Ssh(Box::new(signer))),
+            );
         }
     }
     if keys.is_empty() {
@@ -103,7 +105,7 @@ const BLOCKS: [&[u8]; 4] = [
 fn last_block(raw: &[u8]) -> Option<usize> {
     let starts =
         std::iter::once(0).chain(raw.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1));
-    starts.filter(|at| BLOCKS.iter().any(|block| raw[*at..].starts_with(block))).last()
+    starts.filter(|at| BLOCKS.iter().any(|block| raw[*at..].starts_with(block))).next_back()
 }
 
 /// Checks a signature. Gives who signed: the key's fingerprint and its owner's name.
@@ -122,7 +124,7 @@ pub(super) fn verify(signed: &Signed, keys: &[Key], now: Timestamp) -> Result<St
         openpgp::verify(signature, payload, certificates, signed.at, now)
     } else if begins(BLOCKS[2]) {
         let signers = keys.iter().filter_map(|key| match key {
-            Key::Ssh(signer) => Some(signer),
+            Key::Ssh(signer) => Some(signer.as_ref()),
             Key::OpenPgp(_) => None,
         });
         ssh::verify(signature, payload, signers, signed.at)
