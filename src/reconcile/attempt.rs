@@ -190,7 +190,8 @@ impl<'a> Attempt<'a> {
             return self.settle().await;
         }
         let started = Instant::now();
-        let fetched = obtain::content(self.around, self.settings, &mut memory.kept).await;
+        let known = self.state.applied.as_ref().map(|applied| applied.revision.clone());
+        let fetched = obtain::content(self.around, self.settings, known.as_ref(), &mut memory.kept).await;
         self.took("fetch", started);
         let content = match fetched {
             Ok(content) => content,

@@ -5,6 +5,7 @@ pub mod content;
 pub mod declared;
 pub mod directory;
 pub mod gate;
+pub mod git;
 pub mod guard;
 pub mod hooks;
 pub mod impact;
