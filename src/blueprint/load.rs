@@ -13,6 +13,7 @@ use std::{
 use super::{
     document::Document,
     meta, planfile, secrecy,
+    sops::{self, SopsKeys},
     yaml::{self, Node},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub struct Loaded {
     pub folders: Vec<Option<PathBuf>>,
     /// Findings about files and structure.
     pub found: Vec<Diagnostic>,
+    /// Keys for files that are encrypted by SOPS.
+    sops: Arc<SopsKeys>,
     with_bom: BTreeSet<FileId>,
     /// The trees of all texts that could be parsed, until their secrets are hidden.
     trees: Vec<Arc<Node>>,
@@ -51,6 +54,11 @@ pub enum Labelled {
 }
 
 impl Loaded {
+    /// Nothing yet, with the keys for documents that are encrypted.
+    pub fn with_keys(sops: Arc<SopsKeys>) -> Loaded {
+        Loaded { sops, ..Loaded::default() }
+    }
+
     /// Adds files and folders given by a person. `source` is the name under which ownership is recorded.
     pub fn add_paths(&mut self, paths: &[PathBuf], source: &str, labelled: Labelled) {
         let mut seen = BTreeSet::new();
@@ -214,6 +222,7 @@ impl Loaded {
             self.sources.censor(&mut self.found);
             return;
         };
+        let Some(root) = sops::decrypt(&root, &self.sops, &mut self.found) else { return };
         self.trees.push(root.clone());
         let mut document = Document::read(file, path, source, &root, &mut self.found);
         document.full_path = name.replace('\\', "/");

@@ -110,7 +110,7 @@ async fn apply_all(
     for folder in config.blueprints.dirs.iter().chain(&args.blueprints) {
         let name = folder.display().to_string();
         let load = || {
-            let mut loaded = Loaded::default();
+            let mut loaded = Loaded::with_keys(inputs.sops.clone());
             loaded.add_paths(std::slice::from_ref(folder), &name, Labelled::SkipInFolders);
             loaded
         };

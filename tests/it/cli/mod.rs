@@ -10,6 +10,7 @@ mod plan_apply;
 mod saved_plan;
 mod secrets;
 mod serve;
+mod sops;
 
 use std::{
     path::{Path, PathBuf},
