@@ -121,7 +121,7 @@ pub async fn prepare(
     last_wins: bool,
 ) -> anyhow::Result<Prepared> {
     let registry = Arc::new(registry()?);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
     loaded.add_paths(paths, "cli", Labelled::SkipInFolders);
     let options = Options { offline: false, last_wins };
     let mut planned = match store {

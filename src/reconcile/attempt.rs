@@ -30,6 +30,7 @@ use crate::{
         load::Loaded,
         plan::Plan,
         render,
+        sops::SopsKeys,
         value::{MapKey, Val},
     },
     store::{
@@ -208,10 +209,7 @@ impl<'a> Attempt<'a> {
         }
         let inputs = match self.inputs() {
             Ok(inputs) => inputs,
-            Err(error) => {
-                let message = format!("`allow_env` holds a pattern that is none: {error}");
-                return self.failed("Misconfigured", &message, &[], None, false).await;
-            }
+            Err(message) => return self.failed("Misconfigured", &message, &[], None, false).await,
         };
         let store = self.around.store.poll().await?.revision;
         let now = self.basis(&content, &inputs, store);
@@ -261,21 +259,33 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the documents of the source may see: at most what the server allows.
-    fn inputs(&self) -> Result<Inputs, globset::Error> {
+    ///
+    /// # Errors
+    /// Which setting of the source means nothing.
+    fn inputs(&self) -> Result<Inputs, String> {
         let base = &self.around.inputs;
         let mut context: IndexMap<MapKey, Val> = base.context.clone();
         for (key, value) in &self.settings.context {
             context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
         }
         let environment = match &self.settings.allow_env {
-            Some(patterns) => base.environment.narrowed(patterns)?,
+            Some(patterns) => {
+                let narrowed = base.environment.narrowed(patterns);
+                narrowed.map_err(|error| format!("`allow_env` holds a pattern that is none: {error}"))?
+            }
             None => base.environment.clone(),
         };
         let files = match &self.settings.allow_files {
             Some(folders) => base.files.narrowed(folders),
             None => base.files.clone(),
         };
-        Ok(Inputs { context, environment, files, ..Inputs::default() })
+        let sops = match &self.settings.age_keys {
+            Some(keys) => SopsKeys::parse(keys.expose())
+                .map(Arc::new)
+                .map_err(|line| format!("line {line} of `age_keys` is no identity of age"))?,
+            None => base.sops.clone(),
+        };
+        Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
     }
 
     async fn missing_dependency(&self) -> Result<Option<String>, AttemptError> {
@@ -295,7 +305,7 @@ impl<'a> Attempt<'a> {
 
     async fn plan(&mut self, content: Arc<Content>, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
-        let mut loaded = self.load(&content);
+        let mut loaded = self.load(&content, &inputs);
         let planned = drive::plan_source(
             &self.around.store,
             &self.around.registry,
@@ -374,8 +384,8 @@ impl<'a> Attempt<'a> {
         self.apply(&plan, basis, detail, memory, content).await
     }
 
-    fn load(&self, content: &Content) -> Loaded {
-        let mut loaded = Loaded::default();
+    fn load(&self, content: &Content, inputs: &Inputs) -> Loaded {
+        let mut loaded = Loaded::with_keys(inputs.sops.clone());
         for file in &content.files {
             let shown = obtain::shown(self.settings, &file.path);
             loaded.add_held(&shown, &file.path, &self.settings.name, &file.bytes, content.beside.as_ref());

@@ -3,6 +3,7 @@
 //! What is read by people is kept in `snapshots/`; look at every change there as a reader would.
 
 mod check;
+mod gitops;
 mod help;
 mod inputs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -13,6 +14,7 @@ mod readme;
 mod saved_plan;
 mod secrets;
 mod serve;
+mod sops;
 mod stock;
 mod two_servers;
 

@@ -82,6 +82,11 @@ impl Server {
         (head.to_owned(), body.to_owned())
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Its process.
     pub fn id(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process id")
@@ -94,7 +99,7 @@ impl Server {
     }
 
     /// Asks the server to end, and gives its code and all that it has logged.
-    fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
+    pub fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
         kill(Pid::from_raw(self.id()), signal).expect("the server runs");
         let status = self.child.wait().expect("it ends");
         let mut log = std::mem::take(&mut self.log);
