@@ -7,6 +7,7 @@ mod put;
 mod unique;
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::{desired::Composed, resolve::Resolver};
 use crate::{
-    base::diagnostic::{Diagnostic, Sources},
+    base::diagnostic::{Diagnostic, FileId, Sources},
     model::{KindIndex, Model, Need, Object, Registry, SecretState},
     store::changeset::{Ownership, Precondition, SecretWrite},
 };
@@ -52,7 +53,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Name of the file as shown to people.
-    pub file: String,
+    pub file: Arc<str>,
     /// Line, from 1.
     pub line: usize,
     /// Id of the entry, if it has one.
@@ -245,7 +246,12 @@ pub fn plan(
         deleted: Vec::new(),
         writes: HashMap::new(),
         memberships: HashMap::new(),
+        files: RefCell::default(),
     };
+    builder.ask_for_members();
+    if !builder.needs.is_empty() {
+        return Err(builder.needs);
+    }
     builder.put_objects(secrets);
     builder.put_memberships();
     builder.delete();
@@ -279,6 +285,8 @@ struct Builder<'b, 'a> {
     deleted: Vec<Uuid>,
     writes: HashMap<Uuid, Writes>,
     memberships: HashMap<(Uuid, &'static str), Vec<Uuid>>,
+    /// Names of the files that places are in, each once.
+    files: RefCell<HashMap<FileId, Arc<str>>>,
 }
 
 impl Builder<'_, '_> {
@@ -319,6 +327,16 @@ impl Builder<'_, '_> {
         let entry = self.resolver.entry(desired.entries[0]).1.model.span;
         Some(desired.wishes.get(field).map_or(entry, |wish| wish.span))
     }
+}
+
+/// Whether two lists without duplicates hold the same ids, in whatever order.
+fn same_set(one: &[Uuid], other: &[Uuid]) -> bool {
+    let sorted = |ids: &[Uuid]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    one == other || one.len() == other.len() && sorted(one) == sorted(other)
 }
 
 fn set_edges(object: &mut Object, field: &'static str, targets: Vec<Uuid>) {

@@ -1,11 +1,13 @@
 //! The erased descriptors of all kinds, and the look-ups that engines make in them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
 };
 
 use indexmap::IndexMap;
+use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -42,12 +44,17 @@ pub struct FieldInfo {
     pub secret: Option<SecretMode>,
     /// Set for reference fields.
     pub reference: Option<&'static Reference>,
+    /// The JSON types of [`schema::TYPES`] that the schema allows, one bit each: asked for every value of every entry.
+    types: u8,
 }
 
 impl FieldInfo {
     /// Whether the schema allows a JSON type (`string`, `integer`, …) at the top of the value.
     pub fn allows(&self, json_type: &str) -> bool {
-        schema::allows(&self.schema, json_type)
+        match schema::TYPES.iter().position(|known| *known == json_type) {
+            Some(at) => self.types & 1 << at != 0,
+            None => schema::allows(&self.schema, json_type),
+        }
     }
 }
 
@@ -86,7 +93,7 @@ pub struct KindInfo {
     /// Attributes in declaration order.
     pub fields: IndexMap<String, FieldInfo>,
     secrets: Vec<(&'static str, SecretMode)>,
-    check: fn(&Value, HashMap<Uuid, &'static str>) -> Result<Report, String>,
+    check: fn(&[(&str, Cow<'_, Value>)], HashMap<Uuid, &'static str>) -> Result<Report, String>,
 }
 
 impl fmt::Debug for KindInfo {
@@ -136,7 +143,11 @@ impl KindInfo {
     ///
     /// # Errors
     /// The text of the deserializer when the object does not fit the struct; the schema normally refuses it before.
-    pub fn check(&self, object: &Value, kinds: HashMap<Uuid, &'static str>) -> Result<Report, String> {
+    pub fn check(
+        &self,
+        object: &[(&str, Cow<'_, Value>)],
+        kinds: HashMap<Uuid, &'static str>,
+    ) -> Result<Report, String> {
         (self.check)(object, kinds)
     }
 }
@@ -311,9 +322,14 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
             Some(default) if secret.is_none() && !is_single_reference => default.clone(),
             _ => Value::Null,
         };
+        let schema = schema::finish_field(name, property, reference, &default);
         let field = FieldInfo {
             name: name.clone(),
-            schema: schema::finish_field(name, property, reference, &default),
+            types: schema::TYPES
+                .iter()
+                .enumerate()
+                .fold(0, |types, (at, json_type)| types | u8::from(schema::allows(&schema, json_type)) << at),
+            schema,
             nullable: schema::allows(property, "null"),
             required: K::REQUIRED.contains(&name.as_str()),
             default,
@@ -369,7 +385,9 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         fields,
         secrets,
         check: |object, kinds| {
-            let kind: K = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
+            let fields = object.iter().map(|(name, value)| (*name, &**value));
+            let fields = MapDeserializer::<_, serde_json::Error>::new(fields);
+            let kind = K::deserialize(fields).map_err(|error| error.to_string())?;
             let mut report = Report { kinds, ..Report::default() };
             kind.check(&mut report);
             Ok(report)

@@ -22,6 +22,9 @@ pub fn mark(property: &Value, name: &str) -> Option<Value> {
     branches.into_iter().flatten().chain(property.get("items")).find_map(|inner| mark(inner, name))
 }
 
+/// The types that JSON Schema knows.
+pub const TYPES: [&str; 7] = ["null", "boolean", "string", "array", "object", "integer", "number"];
+
 /// Whether a property allows a JSON type at its top.
 pub fn allows(property: &Value, json_type: &str) -> bool {
     let of_type = |value: &Value| match json_type {

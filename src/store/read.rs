@@ -17,9 +17,13 @@ use super::{
     db::{Row, Tx},
     error::Doing,
     meta::Meta,
-    sql::{LIST, List, Statement, Value, chunks},
+    sql::{List, Statement, Value, chunks},
 };
 use crate::model::{KindIndex, KindInfo, Model, Need, Object, Registry, Residency, SecretState};
+
+/// Items in one list of a query. Far fewer than the engines take: SQLite searches its list of placeholders from the
+/// start for each of them, and beyond about this many that costs more than another query.
+const LIST: usize = 100;
 
 /// A reader of one snapshot. It holds a connection and, on SQLite, keeps the write-ahead log from being
 /// cleared, so it should not live longer than a load.
