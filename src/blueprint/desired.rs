@@ -12,7 +12,6 @@ use std::{
     sync::Arc,
 };
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -22,7 +21,10 @@ use super::{
     value::Val,
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Span},
+    base::{
+        diagnostic::{Code, Diagnostic, Span},
+        hash::FastIndexMap,
+    },
     model::{KindIndex, KindInfo, Need, Object, Registry, object},
 };
 
@@ -69,7 +71,7 @@ pub struct Desired {
     /// The entry that deletes it.
     pub absent: Option<usize>,
     /// Wishes by field name.
-    pub wishes: IndexMap<String, Wish>,
+    pub wishes: FastIndexMap<String, Wish>,
     /// Entries about the object, in order.
     pub entries: Vec<usize>,
     /// Fields that each entry names, for ownership.
@@ -83,7 +85,7 @@ pub struct Desired {
 /// What composing came to.
 pub struct Composed {
     /// Desired objects in the order of their first entry.
-    pub objects: IndexMap<Uuid, Desired>,
+    pub objects: FastIndexMap<Uuid, Desired>,
     /// Number of entries that are about an object.
     pub entries: usize,
 }
@@ -105,7 +107,7 @@ pub struct Composer<'r, 'a> {
     options: Options,
     needs: BTreeSet<Need>,
     found: Vec<Diagnostic>,
-    objects: IndexMap<Uuid, Desired>,
+    objects: FastIndexMap<Uuid, Desired>,
 }
 
 /// What one entry says of one field.
@@ -130,7 +132,7 @@ impl<'r, 'a> Composer<'r, 'a> {
             options,
             needs: BTreeSet::new(),
             found: Vec::new(),
-            objects: IndexMap::new(),
+            objects: FastIndexMap::default(),
         }
     }
 
@@ -260,7 +262,7 @@ impl<'r, 'a> Composer<'r, 'a> {
             kind: identity.kind,
             object: identity.object.clone(),
             absent: None,
-            wishes: IndexMap::new(),
+            wishes: FastIndexMap::default(),
             entries: Vec::new(),
             named: BTreeMap::new(),
             number: None,

@@ -8,7 +8,7 @@ mod unique;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -18,7 +18,10 @@ use uuid::Uuid;
 
 use super::{desired::Composed, resolve::Resolver};
 use crate::{
-    base::diagnostic::{Diagnostic, FileId, Sources},
+    base::{
+        diagnostic::{Diagnostic, FileId, Sources},
+        hash::{FastMap, FastSet},
+    },
     model::{KindIndex, Model, Need, Object, Registry, SecretState},
     store::changeset::{Ownership, Precondition, SecretWrite},
 };
@@ -240,12 +243,12 @@ pub fn plan(
         needs: BTreeSet::new(),
         found: Vec::new(),
         order: Vec::new(),
-        touched: HashSet::new(),
+        touched: FastSet::default(),
         reasons: HashMap::new(),
-        implied: HashSet::new(),
+        implied: FastSet::default(),
         deleted: Vec::new(),
-        writes: HashMap::new(),
-        memberships: HashMap::new(),
+        writes: FastMap::default(),
+        memberships: FastMap::default(),
         files: RefCell::default(),
     };
     builder.ask_for_members();
@@ -279,12 +282,12 @@ struct Builder<'b, 'a> {
     found: Vec<Diagnostic>,
     /// Objects that may have changed, in the order of the documents.
     order: Vec<Uuid>,
-    touched: HashSet<Uuid>,
+    touched: FastSet<Uuid>,
     reasons: HashMap<Uuid, String>,
-    implied: HashSet<Uuid>,
+    implied: FastSet<Uuid>,
     deleted: Vec<Uuid>,
-    writes: HashMap<Uuid, Writes>,
-    memberships: HashMap<(Uuid, &'static str), Vec<Uuid>>,
+    writes: FastMap<Uuid, Writes>,
+    memberships: FastMap<(Uuid, &'static str), Vec<Uuid>>,
     /// Names of the files that places are in, each once.
     files: RefCell<HashMap<FileId, Arc<str>>>,
 }
