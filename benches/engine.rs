@@ -136,9 +136,10 @@ async fn once(store: &Store, registry: &Arc<Registry>, paths: &[PathBuf], write:
     if !write {
         return 0;
     }
-    let plan = planned.outcome.plan;
-    let run = apply::run(&plan, "bench", "bench");
-    drive::commit(store, registry, &plan, run, 1).await.expect("commits").rows_written
+    let run = apply::run(&planned.outcome.plan, "bench", "bench");
+    let changes = drive::changeset(&planned.outcome.plan, registry, run).expect("randomness");
+    drop((planned, loaded));
+    store.commit(registry, &changes, 1).await.expect("commits").rows_written
 }
 
 /// Where the time of a no-change plan goes.

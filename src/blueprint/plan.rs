@@ -61,7 +61,7 @@ pub struct Place {
     pub line: usize,
     /// Id of the entry, if it has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub entry: Option<String>,
+    pub entry: Option<Arc<str>>,
 }
 
 /// An object as others show it.

@@ -43,7 +43,7 @@ impl Builder<'_, '_> {
     pub(super) fn place(&self, number: usize, span: Span) -> Place {
         let file = self.sources.get(span.file);
         let name = self.files.borrow_mut().entry(span.file).or_insert_with(|| file.name.as_str().into()).clone();
-        let entry = self.resolver.entry(number).1.id.as_ref().map(|(id, _)| id.to_string());
+        let entry = self.resolver.entry(number).1.id.as_ref().map(|(id, _)| id.clone());
         Place { file: name, line: file.position(span.start).0, entry }
     }
 
