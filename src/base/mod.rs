@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod duration;
+pub mod hash;
 pub mod saml;
 pub mod text;
 pub mod timestamp;

@@ -1,6 +1,6 @@
 //! From a plan to the rows of one transaction. Makes no choice: whatever was to be decided is in the plan.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ fn write(change: &ObjectChange, registry: &Registry) -> Result<Write, getrandom:
 
 fn row(change: &ObjectChange, after: &Object, registry: &Registry) -> Result<Row, getrandom::Error> {
     let info = registry.get(change.kind);
-    let mut object = after.clone();
+    let mut object = Cow::Borrowed(after);
     let mut secrets: BTreeMap<&'static str, SecretWrite> = change.secrets.clone();
     for (field, length) in &change.generated {
         let text = random_text(*length)?;
@@ -70,7 +70,7 @@ fn row(change: &ObjectChange, after: &Object, registry: &Registry) -> Result<Row
             Some((name, SecretMode::Sealed)) => secrets.insert(name, SecretWrite::Seal(text)),
             Some((name, SecretMode::Password)) => secrets.insert(name, SecretWrite::Hash(text)),
             None => {
-                object.attrs.insert((*field).to_owned(), Value::String(text));
+                object.to_mut().attrs.insert((*field).to_owned(), Value::String(text));
                 None
             }
         };
@@ -80,7 +80,11 @@ fn row(change: &ObjectChange, after: &Object, registry: &Registry) -> Result<Row
         .iter()
         .filter_map(|key| Some((object::key_scope(info, key), object::key_name(key), object.key_value(key)?)))
         .collect();
-    Ok(Row { name: change.object.name.clone(), attrs: object.attrs, edges: object.edges, keys, secrets })
+    let (attrs, edges) = match object {
+        Cow::Borrowed(object) => (object.attrs.clone(), object.edges.clone()),
+        Cow::Owned(object) => (object.attrs, object.edges),
+    };
+    Ok(Row { name: change.object.name.clone(), attrs, edges, keys, secrets })
 }
 
 /// What the change log keeps of a change. A value from the environment or a file is not kept.

@@ -7,11 +7,11 @@ mod references;
 mod schema;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -21,7 +21,10 @@ use super::{
     value::Val,
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Span},
+    base::{
+        diagnostic::{Code, Diagnostic, Span},
+        hash::FastIndexMap,
+    },
     model::{KindIndex, KindInfo, Need, Object, Registry, object},
 };
 
@@ -68,7 +71,7 @@ pub struct Desired {
     /// The entry that deletes it.
     pub absent: Option<usize>,
     /// Wishes by field name.
-    pub wishes: IndexMap<String, Wish>,
+    pub wishes: FastIndexMap<String, Wish>,
     /// Entries about the object, in order.
     pub entries: Vec<usize>,
     /// Fields that each entry names, for ownership.
@@ -82,7 +85,7 @@ pub struct Desired {
 /// What composing came to.
 pub struct Composed {
     /// Desired objects in the order of their first entry.
-    pub objects: IndexMap<Uuid, Desired>,
+    pub objects: FastIndexMap<Uuid, Desired>,
     /// Number of entries that are about an object.
     pub entries: usize,
 }
@@ -104,7 +107,15 @@ pub struct Composer<'r, 'a> {
     options: Options,
     needs: BTreeSet<Need>,
     found: Vec<Diagnostic>,
-    objects: IndexMap<Uuid, Desired>,
+    objects: FastIndexMap<Uuid, Desired>,
+}
+
+/// What one entry says of one field.
+struct Asked<'k> {
+    field: &'k str,
+    span: Span,
+    wanted: Option<Wanted>,
+    tainted: bool,
 }
 
 /// A field's wish before it is merged with those of other entries; nothing when there is no wish after all.
@@ -121,7 +132,7 @@ impl<'r, 'a> Composer<'r, 'a> {
             options,
             needs: BTreeSet::new(),
             found: Vec::new(),
-            objects: IndexMap::new(),
+            objects: FastIndexMap::default(),
         }
     }
 
@@ -175,21 +186,18 @@ impl<'r, 'a> Composer<'r, 'a> {
                     .help("use `state: present` to change it, or `state: created` to leave it as it is"),
             );
         }
-        let mut values = merged(info, identity, attrs);
-        if identity.state == State::Absent {
-            values.clear();
-        }
+        let values = if identity.state == State::Absent { Vec::new() } else { merged(info, identity, attrs) };
         let mut json = Map::new();
-        let mut wishes: Vec<(String, Span, Option<Wanted>, bool)> = Vec::new();
+        let mut wishes: Vec<Asked> = Vec::with_capacity(values.len());
         let mut named = BTreeSet::new();
-        for attr in values {
-            let Some((field, value)) = self.field_of(info, &attr) else { continue };
+        for attr in &values {
+            let Some((field, value)) = self.field_of(info, attr) else { continue };
             named.insert(field.name.clone());
             let tainted = value.is_secret();
-            let wanted = self.convert(field, &attr, value, &mut json);
-            wishes.push((field.name.clone(), attr.key_span, wanted, tainted));
+            let wanted = self.convert(field, attr, &value, &mut json);
+            wishes.push(Asked { field: &field.name, span: attr.key_span, wanted, tainted });
         }
-        self.validate(number, info, &json, &wishes);
+        self.validate(number, info, json, &wishes);
         let desired = self.desired(number, identity);
         desired.named.insert(number, named);
         let creating = desired.object.is_none();
@@ -201,7 +209,7 @@ impl<'r, 'a> Composer<'r, 'a> {
         if initial && !creating {
             return;
         }
-        for (field, span, wanted, tainted) in wishes {
+        for Asked { field, span, wanted, tainted } in wishes {
             if let Some(wanted) = wanted {
                 self.wish(identity.id, field, Wish { wanted, tainted, entry: number, span, initial });
             }
@@ -226,7 +234,7 @@ impl<'r, 'a> Composer<'r, 'a> {
             let attr = Attr { key, key_span, node, value };
             let Some((field, value)) = self.field_of(info, &attr) else { continue };
             let Some(reference) = field.reference else {
-                self.convert(field, &attr, value, &mut json);
+                self.convert(field, &attr, &value, &mut json);
                 continue;
             };
             // Whether an id or a number belongs to an object is not asked for an entry without effect.
@@ -240,7 +248,7 @@ impl<'r, 'a> Composer<'r, 'a> {
                 self.bad_reference(field, reference.target, &attr.node, &value);
             }
         }
-        self.validate(number, info, &json, &[]);
+        self.validate(number, info, json, &[]);
     }
 
     fn desired(&mut self, number: usize, identity: &Identity) -> &mut Desired {
@@ -254,7 +262,7 @@ impl<'r, 'a> Composer<'r, 'a> {
             kind: identity.kind,
             object: identity.object.clone(),
             absent: None,
-            wishes: IndexMap::new(),
+            wishes: FastIndexMap::default(),
             entries: Vec::new(),
             named: BTreeMap::new(),
             number: None,
@@ -267,10 +275,10 @@ impl<'r, 'a> Composer<'r, 'a> {
     }
 
     /// Adds a wish, unless another entry wants something else of the same field.
-    fn wish(&mut self, id: Uuid, field: String, wish: Wish) {
+    fn wish(&mut self, id: Uuid, field: &str, wish: Wish) {
         let Some(desired) = self.objects.get_mut(&id) else { return };
-        let Some(present) = desired.wishes.get_mut(&field) else {
-            desired.wishes.insert(field, wish);
+        let Some(present) = desired.wishes.get_mut(field) else {
+            desired.wishes.insert(field.to_owned(), wish);
             return;
         };
         let equal = match (&present.wanted, &wish.wanted) {
@@ -349,15 +357,15 @@ impl<'r, 'a> Composer<'r, 'a> {
             desired.named.insert(number, fields.iter().map(|(field, _)| (*field).to_owned()).collect());
             for (field, wanted) in fields {
                 let wish = Wish { wanted, tainted: false, entry: number, span: grant.span, initial: false };
-                self.wish(id, field.to_owned(), wish);
+                self.wish(id, field, wish);
             }
         }
     }
 }
 
 /// Attributes with identifiers merged over them (spec blueprints §5.8). Identifiers that are paths or keys only find.
-fn merged(info: &KindInfo, identity: &Identity, attrs: &[Attr]) -> Vec<Attr> {
-    let mut merged: Vec<Attr> = attrs.to_vec();
+fn merged<'e>(info: &KindInfo, identity: &'e Identity, attrs: &'e [Attr]) -> Vec<Cow<'e, Attr>> {
+    let mut merged: Vec<Cow<'e, Attr>> = attrs.iter().map(Cow::Borrowed).collect();
     for identifier in &identity.identifiers {
         let is_key = lookup::KEY_NAMES.contains(&&*identifier.key) && !info.fields.contains_key(&*identifier.key);
         if is_key || (identifier.key.contains("__") && !info.fields.contains_key(&*identifier.key)) {
@@ -366,13 +374,14 @@ fn merged(info: &KindInfo, identity: &Identity, attrs: &[Attr]) -> Vec<Attr> {
         match merged.iter_mut().find(|attr| attr.key == identifier.key) {
             Some(attr) => {
                 let scalar = !matches!(identifier.value.peel(), Val::Map(_) | Val::List(_));
+                let attr = attr.to_mut();
                 attr.value.merge(identifier.value.clone());
                 if scalar {
                     attr.node = identifier.node.clone();
                     attr.key_span = identifier.key_span;
                 }
             }
-            None => merged.push(identifier.clone()),
+            None => merged.push(Cow::Borrowed(identifier)),
         }
     }
     merged

@@ -19,7 +19,7 @@ use crate::{
     model::{Model, Need, Registry, Residency, SecretState},
     store::{
         Committed, Key, Reader, Store, StoreError,
-        changeset::{self, Ownership},
+        changeset::{self, Changeset, Ownership},
         verify_password,
     },
 };
@@ -204,6 +204,14 @@ pub async fn commit(
     run: changeset::Run,
     clock_us: i64,
 ) -> Result<Committed, DriveError> {
-    let changes = apply::changeset(plan, registry, run).map_err(DriveError::Random)?;
+    let changes = changeset(plan, registry, run)?;
     Ok(store.commit(registry, &changes, clock_us).await?)
+}
+
+/// What a plan writes, for who lets go of the plan before the commit.
+///
+/// # Errors
+/// When the system gives no randomness for generated values.
+pub fn changeset(plan: &Plan, registry: &Registry, run: changeset::Run) -> Result<Changeset, DriveError> {
+    apply::changeset(plan, registry, run).map_err(DriveError::Random)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    desired::{self, Composer, Validators},
+    desired::{self, Composed, Composer, Validators},
     inputs::Inputs,
     load::Loaded,
     meta,
@@ -45,6 +45,8 @@ pub struct Run<'a> {
     used: &'a Inputs,
     resolved: Option<Vec<Diagnostic>>,
     pruned: Vec<Pruned>,
+    /// What all entries want, with the findings so far: it stays when the planner has to wait for more of the model.
+    composed: Option<(Composed, Vec<Diagnostic>)>,
 }
 
 impl<'a> Run<'a> {
@@ -72,6 +74,7 @@ impl<'a> Run<'a> {
             used: inputs,
             resolved: None,
             pruned: Vec::new(),
+            composed: None,
         }
     }
 
@@ -80,6 +83,29 @@ impl<'a> Run<'a> {
     /// # Errors
     /// What must be loaded first: give a model that holds it to [`Run::supply`] and go on.
     pub fn advance(&mut self) -> Result<Outcome, BTreeSet<Need>> {
+        let (composed, mut found) = match self.composed.take() {
+            Some(composed) => composed,
+            None => self.compose()?,
+        };
+        let entries = composed.entries;
+        let refused = found.iter().chain(&self.loaded.found).any(Diagnostic::is_error);
+        if self.options.offline || refused {
+            return Ok(Outcome { plan: Plan::default(), found, entries });
+        }
+        match plan::plan(&self.resolver, &composed, &self.pruned, self.secrets, &self.loaded.sources, &mut found) {
+            Ok(mut plan) => {
+                plan.inputs = self.used.used.lock().map(|used| used.clone()).unwrap_or_default();
+                Ok(Outcome { plan, found, entries })
+            }
+            Err(needs) => {
+                self.composed = Some((composed, found));
+                Err(needs)
+            }
+        }
+    }
+
+    /// Resolves the entries and finds out what they want together.
+    fn compose(&mut self) -> Result<(Composed, Vec<Diagnostic>), BTreeSet<Need>> {
         if self.resolved.is_none() {
             self.resolver.run()?;
             let mut found = self.resolver.findings();
@@ -91,15 +117,7 @@ impl<'a> Run<'a> {
         let mut found = self.resolved.clone().unwrap_or_default();
         let options = desired::Options { offline: self.options.offline, last_wins: self.options.last_wins };
         let composed = Composer::new(&mut self.resolver, &mut self.validators, options).run(&mut found)?;
-        let entries = composed.entries;
-        let refused = found.iter().chain(&self.loaded.found).any(Diagnostic::is_error);
-        if self.options.offline || refused {
-            return Ok(Outcome { plan: Plan::default(), found, entries });
-        }
-        let mut plan =
-            plan::plan(&self.resolver, &composed, &self.pruned, self.secrets, &self.loaded.sources, &mut found)?;
-        plan.inputs = self.used.used.lock().map(|used| used.clone()).unwrap_or_default();
-        Ok(Outcome { plan, found, entries })
+        Ok((composed, found))
     }
 
     /// Has objects deleted that no entry mentions. The run starts again from its resolved entries.

@@ -87,6 +87,13 @@ pub const KEY_NAMES: [&str; 3] = ["pk", "id", "uuid"];
 /// # Errors
 /// The part that none of the kinds knows, with the nearest known name.
 pub fn parse(registry: &Registry, kinds: &[KindIndex], text: &str) -> Result<Path, (String, Option<String>)> {
+    // Nearly all conditions are of this form.
+    if let [kind] = kinds
+        && !text.contains("__")
+        && let Some(field) = registry.get(*kind).fields.get(text)
+    {
+        return Ok(Path { steps: vec![Step::Field(field.name.clone())], lookup: Lookup::Exact });
+    }
     let mut kinds: Vec<KindIndex> = kinds.to_vec();
     let mut path = Path { steps: Vec::new(), lookup: Lookup::Exact };
     let parts: Vec<&str> = text.split("__").collect();

@@ -7,7 +7,8 @@ mod put;
 mod unique;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -17,7 +18,10 @@ use uuid::Uuid;
 
 use super::{desired::Composed, resolve::Resolver};
 use crate::{
-    base::diagnostic::{Diagnostic, Sources},
+    base::{
+        diagnostic::{Diagnostic, FileId, Sources},
+        hash::{FastMap, FastSet},
+    },
     model::{KindIndex, Model, Need, Object, Registry, SecretState},
     store::changeset::{Ownership, Precondition, SecretWrite},
 };
@@ -52,12 +56,12 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Name of the file as shown to people.
-    pub file: String,
+    pub file: Arc<str>,
     /// Line, from 1.
     pub line: usize,
     /// Id of the entry, if it has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub entry: Option<String>,
+    pub entry: Option<Arc<str>>,
 }
 
 /// An object as others show it.
@@ -250,13 +254,18 @@ pub fn plan(
         needs: BTreeSet::new(),
         found: Vec::new(),
         order: Vec::new(),
-        touched: HashSet::new(),
+        touched: FastSet::default(),
         reasons: HashMap::new(),
-        implied: HashSet::new(),
+        implied: FastSet::default(),
         deleted: Vec::new(),
-        writes: HashMap::new(),
-        memberships: HashMap::new(),
+        writes: FastMap::default(),
+        memberships: FastMap::default(),
+        files: RefCell::default(),
     };
+    builder.ask_for_members();
+    if !builder.needs.is_empty() {
+        return Err(builder.needs);
+    }
     builder.put_objects(secrets);
     builder.put_memberships();
     builder.delete();
@@ -285,12 +294,14 @@ struct Builder<'b, 'a> {
     found: Vec<Diagnostic>,
     /// Objects that may have changed, in the order of the documents.
     order: Vec<Uuid>,
-    touched: HashSet<Uuid>,
+    touched: FastSet<Uuid>,
     reasons: HashMap<Uuid, String>,
-    implied: HashSet<Uuid>,
+    implied: FastSet<Uuid>,
     deleted: Vec<Uuid>,
-    writes: HashMap<Uuid, Writes>,
-    memberships: HashMap<(Uuid, &'static str), Vec<Uuid>>,
+    writes: FastMap<Uuid, Writes>,
+    memberships: FastMap<(Uuid, &'static str), Vec<Uuid>>,
+    /// Names of the files that places are in, each once.
+    files: RefCell<HashMap<FileId, Arc<str>>>,
 }
 
 impl Builder<'_, '_> {
@@ -331,6 +342,16 @@ impl Builder<'_, '_> {
         let entry = self.resolver.entry(desired.entries[0]).1.model.span;
         Some(desired.wishes.get(field).map_or(entry, |wish| wish.span))
     }
+}
+
+/// Whether two lists without duplicates hold the same ids, in whatever order.
+fn same_set(one: &[Uuid], other: &[Uuid]) -> bool {
+    let sorted = |ids: &[Uuid]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    one == other || one.len() == other.len() && sorted(one) == sorted(other)
 }
 
 fn set_edges(object: &mut Object, field: &'static str, targets: Vec<Uuid>) {

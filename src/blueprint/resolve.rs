@@ -33,7 +33,10 @@ use super::{
     yaml::{Data, Node},
 };
 use crate::{
-    base::diagnostic::{Code, Diagnostic, Span},
+    base::{
+        diagnostic::{Code, Diagnostic, Span},
+        hash::FastMap,
+    },
     model::{KindIndex, Model, Need, Object, Registry, Residency, object},
 };
 
@@ -194,11 +197,11 @@ pub struct Resolver<'a> {
     ids: Vec<HashMap<Arc<str>, usize>>,
     by_kind: HashMap<KindIndex, Vec<usize>>,
     field_indexes: HashMap<(KindIndex, String), FieldIndex>,
-    touched: HashMap<Uuid, Vec<usize>>,
+    touched: FastMap<Uuid, Vec<usize>>,
     declared_keys: HashMap<String, Uuid>,
     applications: Vec<meta::Application>,
     /// Attributes that were asked for before the rest of their entry.
-    attrs: HashMap<(usize, usize), Slot<Val>>,
+    attrs: FastMap<(usize, usize), Slot<Val>>,
     declared: HashMap<(KindIndex, &'static str), Rc<planned::Declared>>,
     stack: Vec<Token>,
     /// Where a chain was cut off.
@@ -308,10 +311,10 @@ impl<'a> Resolver<'a> {
             ids,
             by_kind,
             field_indexes: HashMap::new(),
-            touched: HashMap::new(),
+            touched: FastMap::default(),
             declared_keys: HashMap::new(),
             applications: Vec::new(),
-            attrs: HashMap::new(),
+            attrs: FastMap::default(),
             declared: HashMap::new(),
             stack: Vec::new(),
             deferred: None,

@@ -155,13 +155,17 @@ async fn apply_paths(
             return Ok(ExitCode::FAILURE);
         }
         let run = apply::run(prepared.plan(), &session.actor(), &plan::origin(&args.paths));
-        match drive::commit(store, &prepared.registry, prepared.plan(), run, SystemClock.now_us()).await {
+        let registry = prepared.registry.clone();
+        let changes = drive::changeset(prepared.plan(), &registry, run)?;
+        // Documents, models and the plan are as large as what is written, and nobody asks for them any more.
+        drop(prepared);
+        match store.commit(&registry, &changes, SystemClock.now_us()).await {
             Ok(committed) => {
                 report(args, counts, &committed)?;
                 return Ok(ExitCode::SUCCESS);
             }
             // What a person has agreed to must not change behind their back; an unattended run may look again.
-            Err(drive::DriveError::Store(StoreError::Stale(broken))) => {
+            Err(StoreError::Stale(broken)) => {
                 let asked = session.terminal.interactive && !args.yes;
                 if asked || attempt >= ATTEMPTS {
                     return stale(session, args, broken);

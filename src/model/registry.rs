@@ -1,11 +1,12 @@
 //! The erased descriptors of all kinds, and the look-ups that engines make in them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
 };
 
-use indexmap::IndexMap;
+use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -14,7 +15,10 @@ use super::{
     kind::{Change, Generated, Kind, Report, Residency},
     schema,
 };
-use crate::base::diagnostic::nearest;
+use crate::base::{
+    diagnostic::nearest,
+    hash::{FastIndexMap, FastMap},
+};
 
 /// How the value of a secret field is kept and compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +46,17 @@ pub struct FieldInfo {
     pub secret: Option<SecretMode>,
     /// Set for reference fields.
     pub reference: Option<&'static Reference>,
+    /// The JSON types of [`schema::TYPES`] that the schema allows, one bit each: asked for every value of every entry.
+    types: u8,
 }
 
 impl FieldInfo {
     /// Whether the schema allows a JSON type (`string`, `integer`, …) at the top of the value.
     pub fn allows(&self, json_type: &str) -> bool {
-        schema::allows(&self.schema, json_type)
+        match schema::TYPES.iter().position(|known| *known == json_type) {
+            Some(at) => self.types & 1 << at != 0,
+            None => schema::allows(&self.schema, json_type),
+        }
     }
 }
 
@@ -84,9 +93,9 @@ pub struct KindInfo {
     /// See [`Kind::NOT_CREATABLE`].
     pub not_creatable: Option<&'static str>,
     /// Attributes in declaration order.
-    pub fields: IndexMap<String, FieldInfo>,
+    pub fields: FastIndexMap<String, FieldInfo>,
     secrets: Vec<(&'static str, SecretMode)>,
-    check: fn(&Value, HashMap<Uuid, &'static str>) -> Result<Report, String>,
+    check: fn(&[(&str, Cow<'_, Value>)], HashMap<Uuid, &'static str>) -> Result<Report, String>,
 }
 
 impl fmt::Debug for KindInfo {
@@ -136,7 +145,11 @@ impl KindInfo {
     ///
     /// # Errors
     /// The text of the deserializer when the object does not fit the struct; the schema normally refuses it before.
-    pub fn check(&self, object: &Value, kinds: HashMap<Uuid, &'static str>) -> Result<Report, String> {
+    pub fn check(
+        &self,
+        object: &[(&str, Cow<'_, Value>)],
+        kinds: HashMap<Uuid, &'static str>,
+    ) -> Result<Report, String> {
         (self.check)(object, kinds)
     }
 }
@@ -177,7 +190,7 @@ impl RegistryError {
 #[derive(Debug)]
 pub struct Registry {
     kinds: Vec<KindInfo>,
-    by_name: HashMap<String, KindIndex>,
+    by_name: FastMap<String, KindIndex>,
     families: BTreeMap<Family, Vec<KindIndex>>,
 }
 
@@ -188,7 +201,7 @@ impl Registry {
     /// The first contradiction: a name given twice, a reference to an unknown kind, a key over a missing field.
     pub fn build(list: &[Registration]) -> Result<Registry, RegistryError> {
         let mut registry =
-            Registry { kinds: Vec::with_capacity(list.len()), by_name: HashMap::new(), families: BTreeMap::new() };
+            Registry { kinds: Vec::with_capacity(list.len()), by_name: FastMap::default(), families: BTreeMap::new() };
         for registration in list {
             let mut info = (registration.build)()?;
             info.index = KindIndex(registry.kinds.len() as u16);
@@ -281,14 +294,16 @@ impl Registry {
 
 fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
     let wrong = |problem: String| Err(RegistryError::new(K::NAME, problem));
-    let root = schema::of_struct::<K>();
+    let mut root = schema::of_struct::<K>();
     let defaults = serde_json::to_value(K::default())
         .map_err(|error| RegistryError::new(K::NAME, format!("the default does not serialize: {error}")))?;
-    let empty = Map::new();
-    let properties = root.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let mut fields = IndexMap::new();
+    let properties = match root.get_mut("properties").map(Value::take) {
+        Some(Value::Object(properties)) => properties,
+        _ => Map::new(),
+    };
+    let mut fields = FastIndexMap::default();
     for (name, property) in properties {
-        let marked = schema::mark(property, "x-reference").is_some();
+        let marked = schema::mark(&property, "x-reference").is_some();
         let reference = K::REFERENCES.iter().find(|reference| reference.field == name);
         let is_list = property.get("items").is_some();
         match reference {
@@ -301,26 +316,32 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
             None if marked => return wrong(format!("{name} is a Ref without an entry in REFERENCES")),
             _ => {}
         }
-        let secret = match schema::mark(property, "x-secret").and_then(|mark| mark.as_str().map(str::to_owned)) {
-            Some(mode) if mode == "password" => Some(SecretMode::Password),
+        let secret = match schema::mark(&property, "x-secret").and_then(Value::as_str) {
+            Some("password") => Some(SecretMode::Password),
             Some(_) => Some(SecretMode::Sealed),
             None => None,
         };
         let is_single_reference = reference.is_some_and(|reference| !reference.many);
-        let default = match defaults.get(name) {
+        let default = match defaults.get(&name) {
             Some(default) if secret.is_none() && !is_single_reference => default.clone(),
             _ => Value::Null,
         };
+        let nullable = schema::allows(&property, "null");
+        let schema = schema::finish_field(&name, property, reference, &default);
         let field = FieldInfo {
             name: name.clone(),
-            schema: schema::finish_field(name, property, reference, &default),
-            nullable: schema::allows(property, "null"),
+            types: schema::TYPES
+                .iter()
+                .enumerate()
+                .fold(0, |types, (at, json_type)| types | u8::from(schema::allows(&schema, json_type)) << at),
+            schema,
+            nullable,
             required: K::REQUIRED.contains(&name.as_str()),
             default,
             secret,
             reference,
         };
-        fields.insert(name.clone(), field);
+        fields.insert(name, field);
     }
     let mut secrets = Vec::new();
     for field in fields.values().filter(|field: &&FieldInfo| field.secret.is_some()) {
@@ -369,7 +390,9 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         fields,
         secrets,
         check: |object, kinds| {
-            let kind: K = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
+            let fields = object.iter().map(|(name, value)| (*name, &**value));
+            let fields = MapDeserializer::<_, serde_json::Error>::new(fields);
+            let kind = K::deserialize(fields).map_err(|error| error.to_string())?;
             let mut report = Report { kinds, ..Report::default() };
             kind.check(&mut report);
             Ok(report)

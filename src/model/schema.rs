@@ -14,13 +14,16 @@ pub fn of_struct<K: JsonSchema>() -> Value {
 }
 
 /// Finds a mark (`x-reference`, `x-secret`) on a property, also inside `anyOf` and on the items of a list.
-pub fn mark(property: &Value, name: &str) -> Option<Value> {
+pub fn mark<'p>(property: &'p Value, name: &str) -> Option<&'p Value> {
     if let Some(value) = property.get(name) {
-        return Some(value.clone());
+        return Some(value);
     }
     let branches = property.get("anyOf").and_then(Value::as_array);
     branches.into_iter().flatten().chain(property.get("items")).find_map(|inner| mark(inner, name))
 }
+
+/// The types that JSON Schema knows.
+pub const TYPES: [&str; 7] = ["null", "boolean", "string", "array", "object", "integer", "number"];
 
 /// Whether a property allows a JSON type at its top.
 pub fn allows(property: &Value, json_type: &str) -> bool {
@@ -52,9 +55,10 @@ pub fn allows(property: &Value, json_type: &str) -> bool {
 }
 
 /// Gives a property its title, description of the reference, and default.
-pub fn finish_field(name: &str, property: &Value, reference: Option<&Reference>, default: &Value) -> Value {
+pub fn finish_field(name: &str, property: Value, reference: Option<&Reference>, default: &Value) -> Value {
+    let secret = mark(&property, "x-secret").cloned();
     let mut property = match property {
-        Value::Object(object) => object.clone(),
+        Value::Object(object) => object,
         _ => Map::new(),
     };
     property.remove("default");
@@ -64,7 +68,7 @@ pub fn finish_field(name: &str, property: &Value, reference: Option<&Reference>,
     } else if !default.is_null() {
         property.insert("default".into(), default.clone());
     }
-    if let Some(mode) = mark(&Value::Object(property.clone()), "x-secret") {
+    if let Some(mode) = secret {
         property.insert("writeOnly".into(), json!(true));
         property.insert("x-secret".into(), mode);
     }

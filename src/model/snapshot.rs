@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use imbl::{HashMap, HashSet, OrdSet};
+use imbl::{GenericHashMap, GenericHashSet, OrdSet, shared_ptr::DefaultSharedPtr};
 use uuid::Uuid;
 
 use super::{
@@ -13,6 +13,10 @@ use super::{
     object::{Object, key_name, key_scope},
     registry::{KindIndex, Registry},
 };
+use crate::base::hash::Even;
+
+type HashMap<K, V> = GenericHashMap<K, V, Even, DefaultSharedPtr>;
+type HashSet<K> = GenericHashSet<K, Even, DefaultSharedPtr>;
 
 /// Something about a paged kind that the model was asked for and does not hold.
 ///
@@ -63,12 +67,12 @@ impl Model {
             registry,
             instance,
             revision,
-            objects: HashMap::new(),
-            by_kind: HashMap::new(),
-            keys: HashMap::new(),
-            numbers: HashMap::new(),
-            incoming: HashMap::new(),
-            answered: HashSet::new(),
+            objects: HashMap::default(),
+            by_kind: HashMap::default(),
+            keys: HashMap::default(),
+            numbers: HashMap::default(),
+            incoming: HashMap::default(),
+            answered: HashSet::default(),
         }
     }
 

@@ -369,7 +369,7 @@ impl Row {
 }
 
 fn bind_sqlite(statement: Statement) -> Query<'static, Sqlite, SqliteArguments> {
-    let (text, values) = statement.into_parts();
+    let (text, values) = statement.into_sqlite_parts();
     let mut query = sqlx::query(text);
     for value in values {
         query = match value {

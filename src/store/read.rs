@@ -17,9 +17,16 @@ use super::{
     db::{Row, Tx},
     error::Doing,
     meta::Meta,
-    sql::{LIST, List, Statement, Value, chunks},
+    sql::{List, Statement, Value, chunks},
 };
-use crate::model::{KindIndex, KindInfo, Model, Need, Object, Registry, Residency, SecretState};
+use crate::{
+    base::hash::FastMap,
+    model::{KindIndex, KindInfo, Model, Need, Object, Registry, Residency, SecretState},
+};
+
+/// Items in one list of a query. Far fewer than the engines take: SQLite searches its list of placeholders from the
+/// start for each of them, and beyond about this many that costs more than another query.
+const LIST: usize = 100;
 
 /// A reader of one snapshot. It holds a connection and, on SQLite, keeps the write-ahead log from being
 /// cleared, so it should not live longer than a load.
@@ -271,7 +278,7 @@ impl Reader {
 struct Load<'r> {
     registry: &'r Registry,
     objects: Vec<Object>,
-    places: HashMap<Uuid, usize>,
+    places: FastMap<Uuid, usize>,
     /// Place of the source, field, position, target.
     edges: Vec<(usize, &'static str, i64, Uuid)>,
     /// Kinds and fields that were warned of.
@@ -280,7 +287,7 @@ struct Load<'r> {
 
 impl<'r> Load<'r> {
     fn new(registry: &'r Registry) -> Load<'r> {
-        Load { registry, objects: Vec::new(), places: HashMap::new(), edges: Vec::new(), unknown: HashSet::new() }
+        Load { registry, objects: Vec::new(), places: FastMap::default(), edges: Vec::new(), unknown: HashSet::new() }
     }
 
     fn object(&mut self, row: &Row) -> Result<(), StoreError> {

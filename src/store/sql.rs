@@ -113,10 +113,33 @@ impl Statement {
         &self.text
     }
 
+    /// The same with placeholders as SQLite binds them best.
+    pub(super) fn into_sqlite_parts(self) -> (SqlStr, Vec<Value>) {
+        let text = without_numbers(&self.text).map_or(self.text, Cow::Owned);
+        (AssertSqlSafe(text).into_sql_str(), self.values)
+    }
+
     /// The text as sqlx wants it, and the values.
     pub(super) fn into_parts(self) -> (SqlStr, Vec<Value>) {
         (AssertSqlSafe(self.text).into_sql_str(), self.values)
     }
+}
+
+/// The text with `?` in place of each numbered placeholder, when they come once each and in order. SQLite looks a
+/// numbered one up in a list from its start each time that it is bound.
+fn without_numbers(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut pieces = text.split('$');
+    out.push_str(pieces.next()?);
+    for (index, piece) in pieces.enumerate() {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        if piece[..digits].parse() != Ok(index + 1) {
+            return None;
+        }
+        out.push('?');
+        out.push_str(&piece[digits..]);
+    }
+    Some(out)
 }
 
 /// The text of a migration as SQLite understands it.
@@ -163,6 +186,15 @@ mod tests {
             "SELECT a FROM t WHERE b = $1 AND c IN ($2, $3) AND (d, e) IN (VALUES ($4, $5), ($6, $7))"
         );
         assert_eq!(statement.values.len(), 7);
+    }
+
+    #[test]
+    fn numbers_go_only_when_they_say_nothing() {
+        assert_eq!(without_numbers("a = $1 AND b IN ($2, $3)").as_deref(), Some("a = ? AND b IN (?, ?)"));
+        assert_eq!(without_numbers("no values").as_deref(), Some("no values"));
+        for text in ["$2, $1", "$1, $1", "a = '$'", "$0"] {
+            assert_eq!(without_numbers(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a key of an entry means: fields of other releases, and values in the type of their field.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -18,10 +20,14 @@ use crate::{
 
 impl Composer<'_, '_> {
     /// The field that a key means, after renames and conversions between releases; reports unknown keys.
-    pub(super) fn field_of<'k>(&mut self, info: &'k KindInfo, attr: &Attr) -> Option<(&'k FieldInfo, Val)> {
+    pub(super) fn field_of<'k, 'v>(
+        &mut self,
+        info: &'k KindInfo,
+        attr: &'v Attr,
+    ) -> Option<(&'k FieldInfo, Cow<'v, Val>)> {
         let key = &*attr.key;
         if let Some(field) = info.fields.get(key) {
-            let mut value = attr.value.clone();
+            let mut value = Cow::Borrowed(&attr.value);
             for change in info.changes {
                 if let Change::Converted { field: name, release, convert, .. } = change
                     && *name == key
@@ -35,7 +41,7 @@ impl Composer<'_, '_> {
                         finding = finding.fix("write it in the present shape", attr.node.span, converted.to_string());
                     }
                     self.found.push(finding);
-                    value = Val::from_json(&converted).secret_if(value.is_secret());
+                    value = Cow::Owned(Val::from_json(&converted).secret_if(value.is_secret()));
                 }
             }
             return Some((field, value));
@@ -52,7 +58,8 @@ impl Composer<'_, '_> {
                         .fix(format!("rename it to `{to}`"), attr.key_span, *to),
                     );
                     let renamed = Attr { key: (*to).into(), ..attr.clone() };
-                    return self.field_of(info, &renamed);
+                    let (field, value) = self.field_of(info, &renamed)?;
+                    return Some((field, Cow::Owned(value.into_owned())));
                 }
                 Change::Removed { field, release, instead } if *field == key => {
                     let whole = Span { end: attr.node.span.end.max(attr.key_span.end), ..attr.key_span };
@@ -99,11 +106,11 @@ impl Composer<'_, '_> {
         &mut self,
         field: &FieldInfo,
         attr: &Attr,
-        value: Val,
+        value: &Val,
         json: &mut Map<String, Value>,
     ) -> Converted {
         if let Some(reference) = field.reference {
-            return self.references(field, reference, attr, &value);
+            return self.references(field, reference, attr, value);
         }
         if matches!(value.peel(), Val::Unknown) {
             return None;
@@ -148,7 +155,7 @@ impl Composer<'_, '_> {
             );
             return None;
         }
-        let coerced = self.coerce(field, attr, &value);
+        let coerced = self.coerce(field, attr, value);
         if value.is_unknown() {
             return None;
         }

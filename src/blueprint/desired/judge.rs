@@ -1,6 +1,6 @@
 //! Objects as wholes: contradictions, required fields, rules across fields.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -143,34 +143,38 @@ impl Composer<'_, '_> {
 
     /// Runs the kind's own check on the object as it would be stored.
     fn cross_field(&self, info: &KindInfo, desired: &Desired) -> Option<Vec<Finding>> {
-        let mut whole = Map::new();
+        let mut whole: Vec<(&str, Cow<'_, Value>)> = Vec::with_capacity(info.fields.len());
         for field in info.fields.values() {
             let wish = desired.wishes.get(&field.name).map(|wish| &wish.wanted);
             let stored = desired.object.as_deref();
             let value = match (wish, field.reference, field.secret) {
-                (Some(Wanted::Json(value)), ..) if !symbol::contains_symbol(value) => Some(value.clone()),
-                (Some(Wanted::Edges(targets)), Some(reference), _) => Some(ids(targets, reference.many)),
-                (Some(Wanted::Secret(text)), ..) => Some(if field.allows("object") {
+                (Some(Wanted::Json(value)), ..) if !symbol::contains_symbol(value) => Some(Cow::Borrowed(value)),
+                (Some(Wanted::Edges(targets)), Some(reference), _) => Some(Cow::Owned(ids(targets, reference.many))),
+                (Some(Wanted::Secret(text)), ..) => Some(Cow::Owned(if field.allows("object") {
                     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))
                 } else {
                     Value::String(text.clone())
-                }),
-                (None, Some(reference), _) => stored.map(|object| ids(object.targets(&field.name), reference.many)),
+                })),
+                (None, Some(reference), _) => {
+                    stored.map(|object| Cow::Owned(ids(object.targets(&field.name), reference.many)))
+                }
                 (None, None, Some(_)) => {
                     stored.filter(|object| object.secrets.contains_key(field.name.as_str())).map(|_| {
-                        if field.allows("string") { Value::String(String::new()) } else { Value::Object(Map::new()) }
+                        let empty = if field.allows("string") {
+                            Value::String(String::new())
+                        } else {
+                            Value::Object(Map::new())
+                        };
+                        Cow::Owned(empty)
                     })
                 }
-                (None, None, None) => stored.and_then(|object| object.attrs.get(&field.name)).cloned(),
+                (None, None, None) => stored.and_then(|object| object.attrs.get(&field.name)).map(Cow::Borrowed),
                 _ => None,
             };
-            if let Some(value) = value {
-                whole.insert(field.name.clone(), value);
-            }
+            whole.extend(value.filter(|value| !value.is_null()).map(|value| (field.name.as_str(), value)));
         }
-        whole.retain(|_, value| !value.is_null());
         let kinds = self.target_kinds(info, desired);
-        info.check(&Value::Object(whole), kinds).ok().map(|report| report.findings)
+        info.check(&whole, kinds).ok().map(|report| report.findings)
     }
 }
 

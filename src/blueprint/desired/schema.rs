@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{super::document::Pair, Composer, Wanted};
+use super::{super::document::Pair, Asked, Composer};
 use crate::{
     base::{
         diagnostic::{Code, Diagnostic, Span, nearest},
@@ -32,17 +32,11 @@ impl Validators {
 
 impl Composer<'_, '_> {
     /// Validates an entry's plain attributes against the kind's JSON Schema.
-    pub(super) fn validate(
-        &mut self,
-        number: usize,
-        info: &KindInfo,
-        json: &Map<String, Value>,
-        wishes: &[(String, Span, Option<Wanted>, bool)],
-    ) {
+    pub(super) fn validate(&mut self, number: usize, info: &KindInfo, json: Map<String, Value>, wishes: &[Asked<'_>]) {
         if json.is_empty() {
             return;
         }
-        let instance = Value::Object(json.clone());
+        let instance = Value::Object(json);
         let Some(validator) = self.validators.get(info) else { return };
         if validator.is_valid(&instance) {
             return;
@@ -54,7 +48,7 @@ impl Composer<'_, '_> {
             let mut parts = pointer.trim_start_matches('/').splitn(2, '/');
             let field = parts.next().unwrap_or_default().to_owned();
             let rest = parts.next();
-            let tainted = wishes.iter().any(|(name, _, _, tainted)| *name == field && *tainted);
+            let tainted = wishes.iter().any(|wish| wish.field == field && wish.tainted);
             let Some(info_field) = info.fields.get(&field) else { continue };
             let written = |pair: &&Pair| {
                 *pair.key == *field

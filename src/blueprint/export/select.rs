@@ -1,6 +1,7 @@
 //! Which objects an export holds, and which it leaves out and why.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
@@ -254,21 +255,25 @@ fn excluded(info: &KindInfo) -> Option<&'static str> {
 
 /// The field and the reason if a blueprint with this object would be refused: the system may write what people may not.
 fn refused(model: &Model, info: &KindInfo, object: &Object) -> Option<(&'static str, String)> {
-    let mut whole = Map::new();
+    let mut whole: Vec<(&str, Cow<'_, Value>)> = Vec::with_capacity(info.fields.len());
     for field in info.fields.values() {
         let value = match (field.reference, field.secret) {
             (Some(reference), _) => {
                 let mut ids = object.targets(&field.name).iter().map(|id| Value::String(id.to_string()));
-                if reference.many { Value::Array(ids.collect()) } else { ids.next().unwrap_or_default() }
+                Cow::Owned(if reference.many { Value::Array(ids.collect()) } else { ids.next().unwrap_or_default() })
             }
             (None, Some(_)) if field.required || object.secrets.contains_key(field.name.as_str()) => {
-                if field.allows("string") { Value::String(String::new()) } else { Value::Object(Map::new()) }
+                Cow::Owned(if field.allows("string") {
+                    Value::String(String::new())
+                } else {
+                    Value::Object(Map::new())
+                })
             }
-            (None, Some(_)) => Value::Null,
-            (None, None) => object.attrs.get(&field.name).unwrap_or(&field.default).clone(),
+            (None, Some(_)) => continue,
+            (None, None) => Cow::Borrowed(object.attrs.get(&field.name).unwrap_or(&field.default)),
         };
         if !value.is_null() {
-            whole.insert(field.name.clone(), value);
+            whole.push((&field.name, value));
         }
     }
     let kinds = object
@@ -277,7 +282,7 @@ fn refused(model: &Model, info: &KindInfo, object: &Object) -> Option<(&'static 
         .flatten()
         .filter_map(|id| Some((*id, model.registry().get(model.known(*id)?.kind).name)))
         .collect();
-    let report = info.check(&Value::Object(whole), kinds).ok()?;
+    let report = info.check(&whole, kinds).ok()?;
     let finding = report.findings.into_iter().find(|finding| finding.refuses)?;
     Some((finding.field, format!("its `{}` is refused in blueprints: {}", finding.field, finding.message)))
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     super::desired::{Desired, Wanted, same},
     Action, Builder, FieldDiff, Named, ObjectChange, Place, Plan, Shown,
     label::{NAME_DEPTH, label},
+    same_set,
 };
 use crate::{
     base::diagnostic::Span,
@@ -40,8 +42,9 @@ impl Builder<'_, '_> {
 
     pub(super) fn place(&self, number: usize, span: Span) -> Place {
         let file = self.sources.get(span.file);
-        let entry = self.resolver.entry(number).1.id.as_ref().map(|(id, _)| id.to_string());
-        Place { file: file.name.clone(), line: file.position(span.start).0, entry }
+        let name = self.files.borrow_mut().entry(span.file).or_insert_with(|| file.name.as_str().into()).clone();
+        let entry = self.resolver.entry(number).1.id.as_ref().map(|(id, _)| id.clone());
+        Place { file: name, line: file.position(span.start).0, entry }
     }
 
     pub(super) fn finish(&mut self) -> Plan {
@@ -159,7 +162,13 @@ impl Builder<'_, '_> {
     ) -> Vec<FieldDiff> {
         let mut diffs = Vec::new();
         let written = after.and_then(|after| self.writes.get(&after.id));
+        // One and the same object differs at most in who its members are.
+        let is_same = matches!((before, after), (Some(before), Some(after)) if std::ptr::eq(before, after));
         for field in info.fields.values() {
+            let is_inverse = field.reference.is_some_and(|reference| reference.inverse.is_some());
+            if is_same && !is_inverse {
+                continue;
+            }
             let name = field.name.as_str();
             let wish = desired.and_then(|desired| desired.wishes.get(name));
             let (old, new) = if let Some(reference) = field.reference {
@@ -168,8 +177,7 @@ impl Builder<'_, '_> {
                         (Some(desired), Some(Wanted::Edges(wanted))) => {
                             let present =
                                 self.memberships.get(&(desired.id, reference.field)).map_or(&[][..], Vec::as_slice);
-                            let equal = present.len() == wanted.len() && wanted.iter().all(|one| present.contains(one));
-                            if equal {
+                            if same_set(present, wanted) {
                                 (Shown::Nothing, Shown::Nothing)
                             } else {
                                 (self.names(present), self.names(wanted))
@@ -180,9 +188,7 @@ impl Builder<'_, '_> {
                 } else {
                     let old = before.map_or(&[][..], |object| object.targets(name));
                     let new = after.map_or(&[][..], |object| object.targets(name));
-                    let implied = wish.is_none() && reference.many && self.is_membership(info, name);
-                    let equal = old.len() == new.len() && old.iter().all(|one| new.contains(one));
-                    if equal || implied {
+                    if same_set(old, new) || wish.is_none() && reference.many && self.is_membership(info, name) {
                         continue;
                     }
                     (self.names(old), self.names(new))
@@ -200,14 +206,16 @@ impl Builder<'_, '_> {
                 }
             } else {
                 let made = written.is_some_and(|(_, generated)| generated.iter().any(|(field, _)| *field == name));
-                let present = |object: &Object| object.attrs.get(name).unwrap_or(&field.default).clone();
-                match (before.map(present), after.map(present)) {
+                let old = before.map(|object| object.attrs.get(name).unwrap_or(&field.default));
+                let new = after.map(|object| object.attrs.get(name).unwrap_or(&field.default));
+                let shown = |value: &Value| Shown::Json(value.clone());
+                match (old, new) {
                     (_, _) if made => (Shown::Nothing, Shown::Generated),
-                    (Some(old), Some(new)) if !same(&old, &new) => (Shown::Json(old), Shown::Json(new)),
-                    (None, Some(new)) if !new.is_null() && (wish.is_some() || !same(&new, &field.default)) => {
-                        (Shown::Nothing, Shown::Json(new))
+                    (Some(old), Some(new)) if !same(old, new) => (shown(old), shown(new)),
+                    (None, Some(new)) if !new.is_null() && (wish.is_some() || !same(new, &field.default)) => {
+                        (Shown::Nothing, shown(new))
                     }
-                    (Some(old), None) if !same(&old, &field.default) => (Shown::Json(old), Shown::Nothing),
+                    (Some(old), None) if !same(old, &field.default) => (shown(old), Shown::Nothing),
                     _ => continue,
                 }
             };

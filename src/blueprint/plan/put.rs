@@ -1,6 +1,7 @@
 //! Desired objects put into the planned state, and memberships that either side may state.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -10,11 +11,11 @@ use uuid::Uuid;
 
 use super::{
     super::desired::{Wanted, Wish, same},
-    Builder, Secrets, label, set_edges,
+    Builder, Secrets, label, same_set, set_edges,
 };
 use crate::{
     base::diagnostic::{Code, Diagnostic},
-    model::{KindInfo, Object, SecretMode, SecretState},
+    model::{FieldInfo, KindInfo, Object, SecretMode, SecretState},
     store::changeset::SecretWrite,
 };
 
@@ -24,9 +25,10 @@ impl Builder<'_, '_> {
         let registry = self.registry.clone();
         for desired in self.composed.objects.values().filter(|desired| desired.absent.is_none()) {
             let info = registry.get(desired.kind);
+            // Most objects stay as they are, and copying each would cost more than all comparisons.
             let mut object = match &desired.object {
-                Some(object) => (**object).clone(),
-                None => Object {
+                Some(object) => Cow::Borrowed(&**object),
+                None => Cow::Owned(Object {
                     id: desired.id,
                     kind: desired.kind,
                     number: None,
@@ -36,9 +38,11 @@ impl Builder<'_, '_> {
                     revision: 0,
                     created: 0,
                     updated: 0,
-                },
+                }),
             };
-            fill_defaults(info, &mut object);
+            if missing_defaults(info, &object).next().is_some() {
+                fill_defaults(info, object.to_mut());
+            }
             let mut writes = BTreeMap::new();
             for (name, wish) in &desired.wishes {
                 let Some(field) = info.fields.get(name) else { continue };
@@ -46,16 +50,14 @@ impl Builder<'_, '_> {
                     (Wanted::Json(value), _) => {
                         let keep = object.attrs.get(name).is_some_and(|present| same(present, value));
                         if !keep {
-                            object.attrs.insert(name.clone(), value.clone());
+                            object.to_mut().attrs.insert(name.clone(), value.clone());
                         }
                     }
                     (Wanted::Edges(_), Some(reference)) if reference.inverse.is_some() => {}
                     (Wanted::Edges(targets), Some(reference)) => {
                         let present = object.targets(reference.field);
-                        let equal =
-                            present.len() == targets.len() && targets.iter().all(|target| present.contains(target));
-                        if !equal {
-                            set_edges(&mut object, reference.field, targets.clone());
+                        if !same_set(present, targets) {
+                            set_edges(object.to_mut(), reference.field, targets.clone());
                         }
                     }
                     (Wanted::Secret(text), _) => {
@@ -69,7 +71,7 @@ impl Builder<'_, '_> {
                                 SecretWrite::Seal(text.clone())
                             };
                             writes.insert(name, write);
-                            object.secrets.insert(name, SecretState::Planned);
+                            object.to_mut().secrets.insert(name, SecretState::Planned);
                         }
                     }
                     (Wanted::Edges(_), None) => {}
@@ -80,18 +82,37 @@ impl Builder<'_, '_> {
                 for rule in info.generated.iter().filter(|rule| !desired.wishes.contains_key(rule.field)) {
                     generated.push((rule.field, rule.length));
                     if static_secret(info, rule.field).is_some() {
-                        object.secrets.insert(rule.field, SecretState::Planned);
+                        object.to_mut().secrets.insert(rule.field, SecretState::Planned);
                     }
                     // The default is not what it will be, and would make two new objects look alike.
-                    object.attrs.remove(rule.field);
+                    object.to_mut().attrs.remove(rule.field);
                 }
             }
             if !writes.is_empty() || !generated.is_empty() {
                 self.writes.insert(desired.id, (writes, generated));
             }
             self.touch(desired.id);
-            if desired.object.as_deref() != Some(&object) {
+            if let Cow::Owned(object) = object
+                && desired.object.as_deref() != Some(&object)
+            {
                 self.overlay.put(Arc::new(object));
+            }
+        }
+    }
+
+    /// Asks for the members of everything whose far side is wished for. This comes first, so that nothing else is done
+    /// twice while they are loaded.
+    pub(super) fn ask_for_members(&mut self) {
+        let registry = self.registry.clone();
+        let composed = self.composed;
+        for desired in composed.objects.values().filter(|desired| desired.absent.is_none()) {
+            for reference in registry.get(desired.kind).references {
+                let (Some(there), true) = (reference.inverse, desired.wishes.contains_key(reference.field)) else {
+                    continue;
+                };
+                for far in registry.targets(reference.target) {
+                    self.referrers(far, there, desired.id);
+                }
             }
         }
     }
@@ -185,9 +206,14 @@ pub(super) fn static_secret(info: &KindInfo, name: &str) -> Option<(&'static str
 
 /// Gives an object the default of every plain attribute that it does not have yet.
 pub fn fill_defaults(info: &KindInfo, object: &mut Object) {
-    for field in info.fields.values().filter(|field| field.reference.is_none() && field.secret.is_none()) {
-        if !object.attrs.contains_key(&field.name) {
-            object.attrs.insert(field.name.clone(), field.default.clone());
-        }
+    let missing: Vec<&FieldInfo> = missing_defaults(info, object).collect();
+    for field in missing {
+        object.attrs.insert(field.name.clone(), field.default.clone());
     }
+}
+
+/// The plain attributes that an object does not have yet.
+fn missing_defaults<'i>(info: &'i KindInfo, object: &Object) -> impl Iterator<Item = &'i FieldInfo> {
+    let plain = info.fields.values().filter(|field| field.reference.is_none() && field.secret.is_none());
+    plain.filter(|field| !object.attrs.contains_key(&field.name))
 }

@@ -1,6 +1,9 @@
 //! What must be unique, or must not go in circles, in the state that the plan leaves behind.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -22,7 +25,9 @@ impl Builder<'_, '_> {
             for key in info.keys {
                 let Some(value) = object.key_value(key) else { continue };
                 let entry = (object::key_scope(info, key), object::key_name(key), value);
-                let unchanged = before.as_ref().and_then(|before| before.key_value(key)).as_ref() == Some(&entry.2);
+                let unchanged = before.as_ref().is_some_and(|before| {
+                    Arc::ptr_eq(before, &object) || before.key_value(key).as_ref() == Some(&entry.2)
+                });
                 if let Some(other) = holders.insert(entry.clone(), id) {
                     self.key_taken(info, id, other, &entry);
                     continue;

@@ -99,7 +99,7 @@ impl World {
             object: named(kind, number, name, action == Action::Create),
             kind: self.registry.find(kind).expect("the kind exists").index,
             fields,
-            places: place.into_iter().map(|line| Place { file: file.clone(), line, entry: None }).collect(),
+            places: place.into_iter().map(|line| Place { file: file.as_str().into(), line, entry: None }).collect(),
             reason,
             implied: false,
             after,
