@@ -86,7 +86,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
                  --no-shipped",
             )?;
         }
-        declare(&around, &args, &config).await?;
+        declare(session, &around, &args, &config).await?;
         let (stop, stopping) = watch::channel(false);
         let (sources, reconciling) = supervisor::start(around, stopping);
         let listener = tokio::net::TcpListener::bind(config.listen)
@@ -160,7 +160,7 @@ async fn apply_first(around: &Surroundings, settings: &Settings) -> anyhow::Resu
 }
 
 /// Makes objects of the sources that the configuration and the command line declare.
-async fn declare(around: &Surroundings, args: &Args, config: &Config) -> anyhow::Result<()> {
+async fn declare(session: &Session, around: &Surroundings, args: &Args, config: &Config) -> anyhow::Result<()> {
     let folders: Vec<PathBuf> = config.blueprints.dirs.iter().chain(&args.blueprints).cloned().collect();
     let known = around.store.source(declared::OWNER).await?.is_some();
     if folders.is_empty() && config.sources.is_empty() && !known {
@@ -168,8 +168,7 @@ async fn declare(around: &Surroundings, args: &Args, config: &Config) -> anyhow:
     }
     let document = declared::document(&config.sources, &folders)?;
     // The operator may read whatever this process may.
-    let process =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let process = session.environment.iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     let inputs = Inputs {
         environment: Environment::new(process.collect(), BTreeMap::new(), &[])?,
         files: Files::new([PathBuf::from("/")]),

@@ -60,6 +60,9 @@ impl FieldInfo {
     }
 }
 
+/// Judges the fields of an object, given the kinds of what it refers to.
+type Check = fn(&[(&str, Cow<'_, Value>)], HashMap<Uuid, &'static str>) -> Result<Report, String>;
+
 /// Everything about one kind, without its Rust type.
 pub struct KindInfo {
     /// Position in the registry; small and dense, valid for one process.
@@ -95,7 +98,7 @@ pub struct KindInfo {
     /// Attributes in declaration order.
     pub fields: FastIndexMap<String, FieldInfo>,
     secrets: Vec<(&'static str, SecretMode)>,
-    check: fn(&[(&str, Cow<'_, Value>)], HashMap<Uuid, &'static str>) -> Result<Report, String>,
+    check: Check,
 }
 
 impl fmt::Debug for KindInfo {

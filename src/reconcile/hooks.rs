@@ -247,7 +247,8 @@ mod tests {
         let bearer = format!("Bearer {SECRET}");
         let gitlab = "x-gitlab-token";
         let wrong_in = |name| Err(HookError::Wrong(name));
-        let table: &[(&[(&str, &str)], Result<&str, HookError>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Result<&'a str, HookError>);
+        let table: &[Row<'_>] = &[
             (&[("X-Hub-Signature-256", &prefixed)], Ok("x-hub-signature-256")),
             (&[("X-Hub-Signature-256", &upper)], Ok("x-hub-signature-256")),
             (&[("X-Hub-Signature-256", &wrong)], wrong_in("x-hub-signature-256")),

@@ -151,8 +151,8 @@ fn last_layer(registry: &Registry<'_>, reference: &Reference, body: &[u8]) -> Re
     if manifest.schema_version != Some(2) {
         return Err(registry.wrong(FetchReason::Corrupt, "sent a manifest of an unknown version"));
     }
-    let layers = manifest.layers.unwrap_or_default().into_iter();
-    let Some(layer) = layers.filter(|layer| layer.media_type == LAYER).next_back() else {
+    let mut layers = manifest.layers.unwrap_or_default().into_iter();
+    let Some(layer) = layers.rfind(|layer| layer.media_type == LAYER) else {
         let message = format!("the artifact {} has no layer of the type {LAYER}", reference.place());
         return Err(FetchError::new(FetchReason::Empty, message));
     };

@@ -103,9 +103,9 @@ const BLOCKS: [&[u8]; 4] = [
 
 /// Where the last signature at the beginning of a line starts.
 fn last_block(raw: &[u8]) -> Option<usize> {
-    let starts =
+    let mut starts =
         std::iter::once(0).chain(raw.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1));
-    starts.filter(|at| BLOCKS.iter().any(|block| raw[*at..].starts_with(block))).next_back()
+    starts.rfind(|at| BLOCKS.iter().any(|block| raw[*at..].starts_with(block)))
 }
 
 /// Checks a signature. Gives who signed: the key's fingerprint and its owner's name.
