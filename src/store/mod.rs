@@ -10,6 +10,7 @@
 //! | `changeset`, `commit` | what a transaction writes, and writing it |
 //! | `audit` | the change log and its hash chain |
 //! | `former` | what changes took away, sealed, for rollbacks |
+//! | `names` | what objects are or were called |
 //! | `runs` | the record of each application of a plan and of each attempt at one |
 //! | `sources` | where each source of blueprints stands, requests to it, and who may write for it |
 //! | `seal`, `password` | the key of the store, sealed secrets, password hashes |
@@ -27,6 +28,7 @@ mod former;
 mod meta;
 mod migrate;
 mod migrations;
+mod names;
 pub mod password;
 mod read;
 mod runs;
@@ -51,6 +53,7 @@ pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
 pub use former::{Former, FormerSecret, Undoable};
 pub use migrations::SCHEMA_VERSION;
+pub use names::{LastName, SECRET};
 pub use password::{check_password, verify_password};
 pub use read::Reader;
 pub use runs::RunRecord;
