@@ -363,18 +363,19 @@ pub async fn blame(store: &Store, registry: &Arc<Registry>, id: Uuid) -> Result<
         } else {
             attr.map_or(Shown::Nothing, |value| Shown::Json(value.clone()))
         };
-        let owners: Vec<Owner> = owners
+        let mut owners: Vec<Owner> = owners
             .iter()
             .filter(|(entry, _)| entry.fields.contains(&field.name))
             .map(|(entry, run)| Owner { entry: entry.clone(), run: *run, revision: runs.get(run).and_then(revision) })
             .collect();
-        let own = changes.iter().rev().find(|change| change.fields.iter().any(|found| found.field == field.name));
-        let plain = owners.is_empty() && own.is_none();
+        owners.sort_by_key(|owner| owner.entry.source == BY_HAND);
+        let names = |change: &&ChangeRecord| change.fields.iter().any(|found| found.field == field.name);
+        let plain = owners.is_empty() && !changes.iter().any(|change| names(&change));
         if plain && (value == Shown::Nothing || inverse.is_some() || attr == Some(&field.default)) {
             continue;
         }
         // What a creation does not mention has had its default since.
-        let change = own.or(changes.iter().rev().find(|change| change.action == "create"));
+        let change = changes.iter().rev().find(|change| names(change) || change.action == "create");
         let last = change.map(|change| LastWriter {
             change: change.clone(),
             source: runs.get(&change.run).and_then(|run| run.run.source.clone()),
@@ -386,12 +387,18 @@ pub async fn blame(store: &Store, registry: &Arc<Registry>, id: Uuid) -> Result<
     Ok(Some(Blame { object: name(id), fields }))
 }
 
-/// Whether a value was written by somebody else after all of its owners had declared it.
+/// Who declared a field at a command line and not in a source.
+const BY_HAND: &str = "cli";
+
+/// Whether a value was written by somebody else after all of its owners had declared it. Whoever applies a file at a
+/// command line owns what it says, but not against a source.
 fn is_drift(owners: &[Owner], last: &LastWriter) -> bool {
+    let sources: Vec<&Owner> = owners.iter().filter(|owner| owner.entry.source != BY_HAND).collect();
+    let owners = if sources.is_empty() { owners.iter().collect() } else { sources };
     let by_hand = last.source.is_none() && last.change.actor.starts_with("cli:");
     let wrote = |owner: &Owner| match &last.source {
         Some(source) => *source == owner.entry.source,
-        None => by_hand && owner.entry.source == "cli",
+        None => by_hand && owner.entry.source == BY_HAND,
     };
     !owners.is_empty() && !owners.iter().any(|owner| wrote(owner) || owner.run >= last.change.run)
 }

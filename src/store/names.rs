@@ -75,7 +75,7 @@ impl Store {
         tx.fetch(statement).await.doing(READING)?.iter().map(|row| id(row, 0)).collect()
     }
 
-    /// Names that stored objects of some kinds have, at most so many.
+    /// Names that objects of some kinds have or had, at most so many.
     ///
     /// # Errors
     /// When the database fails.
@@ -83,7 +83,7 @@ impl Store {
         let (mut tx, meta) = self.begin_read().await?;
         meta.require_current()?;
         let list = List::Values(kinds.iter().map(|kind| Value::from(*kind)).collect());
-        let query = "SELECT name FROM object WHERE kind IN ({}) ORDER BY kind, name, id LIMIT $1";
+        let query = "SELECT DISTINCT name FROM change WHERE kind IN ({}) ORDER BY name LIMIT $1";
         let statement = Statement::with_lists(&[query], vec![i64::from(limit).into()], vec![list]);
         tx.fetch(statement).await.doing(READING)?.iter().map(|row| row.text(0).doing(READING)).collect()
     }

@@ -2,11 +2,18 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 19] = [
     "serve",
     "validate",
     "plan",
     "apply",
+    "sources",
+    "reconcile",
+    "approve",
+    "history",
+    "show",
+    "blame",
+    "rollback",
     "export",
     "schema",
     "migrate",
