@@ -124,7 +124,9 @@ fn document(says: &[Says]) -> String {
     text
 }
 
-async fn check(steps: &[Vec<Says>], choose: usize) {
+/// Gives how many of the steps were applied.
+async fn check(steps: &[Vec<Says>], choose: usize) -> usize {
+    let mut applied = 0;
     let mut databases = vec![Database::sqlite()];
     databases.extend(Database::postgres().await);
     for database in databases {
@@ -132,10 +134,16 @@ async fn check(steps: &[Vec<Says>], choose: usize) {
         let mut before = Vec::new();
         for says in steps {
             let state = lab.everything().await;
-            if let Ok(Some(run)) = lab.try_apply(&document(says)).await {
+            // What contradicts itself is refused; without the references there is less to contradict.
+            let found = match lab.try_apply(&document(says)).await {
+                Err(_) => lab.try_apply(&document(&says[..9])).await,
+                found => found,
+            };
+            if let Ok(Some(run)) = found {
                 before.push((run, state));
             }
         }
+        applied = before.len();
         let Some((run, expected)) = before.get(choose % before.len().max(1)) else { continue };
         let last = lab.everything().await;
         let made = lab.roll_back(Wish { run: *run, ..RUN }).await;
@@ -148,20 +156,23 @@ async fn check(steps: &[Vec<Says>], choose: usize) {
         }
         assert_eq!(lab.store.verify_audit().await.expect("reads").fault, None, "{}", database.url);
     }
+    applied
 }
 
 #[test]
 fn a_rollback_leads_to_exactly_what_was_there() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    let applied = std::cell::Cell::new(0);
+    let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
     let says = prop_oneof![2 => Just(None), 1 => Just(Some(None)), 4 => (0..16u8).prop_map(|value| Some(Some(value)))];
     let steps = prop::collection::vec(prop::collection::vec(says, 15), 2..7);
     proptest::test_runner::TestRunner::new(config)
         .run(&(steps, 0..7usize), |(steps, choose)| {
-            runtime.block_on(check(&steps, choose));
+            applied.set(applied.get() + runtime.block_on(check(&steps, choose)));
             Ok(())
         })
         .expect("every state comes back");
+    assert!(applied.get() > 24, "only {} documents of 12 sequences made sense", applied.get());
 }
 
 const PEOPLE: &str = "version: 1\nentries:\n  - {model: authentik_core.group, id: g, identifiers: {name: staff}, attrs: {attributes: {note: one}}}\n  - {model: authentik_core.user, id: u, identifiers: {username: ada}, attrs: {name: Ada, password: first, groups: [!KeyOf g]}}\n  - {model: authentik_core.token, identifiers: {identifier: t}, attrs: {intent: api, key: key-one, user: !KeyOf u}}\n";
