@@ -44,6 +44,7 @@ pub fn changeset(plan: &Plan, registry: &Registry, run: Run) -> Result<Changeset
         ownership: plan.ownership.clone(),
         run,
         source: None,
+        requests: Vec::new(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The plan: what would change, field by field, why, and under which conditions. A value that knows no database.
 
+mod between;
 mod changes;
 mod delete;
 mod label;
@@ -26,6 +27,7 @@ use crate::{
     store::changeset::{Ownership, Precondition, SecretWrite},
 };
 
+pub use between::{Beyond, alike, between, keys};
 pub use label::{label, logged};
 pub use put::fill_defaults;
 

@@ -106,6 +106,8 @@ enum SavedAction {
 enum SavedSecret {
     Seal(String),
     Hash(String),
+    Sealed(Vec<u8>, [u8; 32]),
+    Hashed(String),
     Clear,
 }
 
@@ -193,6 +195,7 @@ impl PlanFile {
             ownership: saved.ownership.into_iter().map(open_ownership).collect(),
             run: saved.run,
             source: None,
+            requests: Vec::new(),
         })
     }
 
@@ -270,6 +273,8 @@ fn save_write(write: &Write, registry: &Registry) -> SavedWrite {
                 let secret = match secret {
                     SecretWrite::Seal(text) => SavedSecret::Seal(text),
                     SecretWrite::Hash(text) => SavedSecret::Hash(text),
+                    SecretWrite::Sealed { sealed, digest } => SavedSecret::Sealed(sealed, digest),
+                    SecretWrite::Hashed(hash) => SavedSecret::Hashed(hash),
                     SecretWrite::Clear => SavedSecret::Clear,
                 };
                 (field.to_owned(), secret)
@@ -304,6 +309,8 @@ fn open_write(saved: SavedWrite, registry: &Registry) -> Result<Write, PlanFileE
             let secret = match secret {
                 SavedSecret::Seal(text) => SecretWrite::Seal(text),
                 SavedSecret::Hash(text) => SecretWrite::Hash(text),
+                SavedSecret::Sealed(sealed, digest) => SecretWrite::Sealed { sealed, digest },
+                SavedSecret::Hashed(hash) => SecretWrite::Hashed(hash),
                 SavedSecret::Clear => SecretWrite::Clear,
             };
             Ok((name, secret))

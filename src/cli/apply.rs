@@ -56,7 +56,7 @@ pub struct Args {
 }
 
 /// Exit code of a plan that does not fit the database any more.
-const STALE: u8 = 3;
+pub const STALE: u8 = 3;
 
 /// How often files are planned again when someone else writes in between.
 const ATTEMPTS: usize = 5;

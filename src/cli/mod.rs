@@ -2,19 +2,23 @@
 
 mod apply;
 mod approve;
+mod blame;
 mod check;
 mod completions;
 mod database;
 mod explain;
 mod export;
+mod history;
 mod inputs;
 mod man;
 mod migrate;
 mod output;
 mod plan;
 mod reconcile;
+mod rollback;
 mod schema;
 mod serve;
+mod show;
 mod sources;
 mod validate;
 mod verify_audit;
@@ -60,6 +64,10 @@ enum Command {
     Sources(sources::Args),
     Reconcile(reconcile::Args),
     Approve(approve::Args),
+    History(history::Args),
+    Show(show::Args),
+    Blame(blame::Args),
+    Rollback(rollback::Args),
     Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
@@ -104,6 +112,10 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Sources(args) => sources::run(&context, args),
         Command::Reconcile(args) => reconcile::run(&context, args),
         Command::Approve(args) => approve::run(&context, args),
+        Command::History(args) => history::run(&context, args),
+        Command::Show(args) => show::run(&context, args),
+        Command::Blame(args) => blame::run(&context, args),
+        Command::Rollback(args) => rollback::run(&context, args),
         Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),

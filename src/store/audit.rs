@@ -230,7 +230,7 @@ impl Store {
     }
 }
 
-fn record(row: &Row) -> Result<ChangeRecord, StoreError> {
+pub(super) fn record(row: &Row) -> Result<ChangeRecord, StoreError> {
     let object = id(row, 4)?;
     let read = || {
         Ok(ChangeRecord {

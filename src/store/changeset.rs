@@ -20,6 +20,8 @@ pub struct Changeset {
     pub run: Run,
     /// For the plan of a source: the lease that it was made under, and where the source stands afterwards.
     pub source: Option<SourceWrite>,
+    /// What is asked of sources in the same transaction: name and request.
+    pub requests: Vec<(String, Value)>,
 }
 
 /// What a source's commit checks and writes about the source itself.
@@ -124,6 +126,15 @@ pub enum SecretWrite {
     Seal(String),
     /// Keep a salted hash only.
     Hash(String),
+    /// Keep a value that was sealed before, for the same object and field.
+    Sealed {
+        /// As [`Key::seal`](super::Key::seal) made it.
+        sealed: Vec<u8>,
+        /// As [`Key::digest`](super::Key::digest) made it.
+        digest: [u8; 32],
+    },
+    /// Keep a hash that was made before.
+    Hashed(String),
     /// Forget the value.
     Clear,
 }
@@ -149,7 +160,7 @@ pub struct FieldChange {
 }
 
 /// Which entry of which source last set fields of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ownership {
     /// The object.
     pub object: Uuid,

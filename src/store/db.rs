@@ -349,6 +349,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(super) fn maybe_bytes(&self, column: usize) -> Result<Option<Vec<u8>>> {
+        self.get(column)
+    }
+
     pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
         self.get(column)
     }

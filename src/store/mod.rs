@@ -9,6 +9,8 @@
 //! | `read` | [`Reader`]: objects out of one snapshot |
 //! | `changeset`, `commit` | what a transaction writes, and writing it |
 //! | `audit` | the change log and its hash chain |
+//! | `former` | what changes took away, sealed, for rollbacks |
+//! | `names` | what objects are or were called |
 //! | `runs` | the record of each application of a plan and of each attempt at one |
 //! | `sources` | where each source of blueprints stands, requests to it, and who may write for it |
 //! | `seal`, `password` | the key of the store, sealed secrets, password hashes |
@@ -22,9 +24,11 @@ mod commit;
 mod db;
 mod engine;
 mod error;
+mod former;
 mod meta;
 mod migrate;
 mod migrations;
+mod names;
 pub mod password;
 mod read;
 mod runs;
@@ -47,7 +51,9 @@ pub use commit::Committed;
 pub use db::{Faults, Observer};
 pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
+pub use former::{Former, FormerSecret, Undoable};
 pub use migrations::SCHEMA_VERSION;
+pub use names::{LastName, SECRET};
 pub use password::{check_password, verify_password};
 pub use read::Reader;
 pub use runs::RunRecord;

@@ -234,6 +234,23 @@ impl Reader {
         Ok(found)
     }
 
+    /// Who set which fields of some objects, each with the run that recorded it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ownership_with_runs(&mut self, objects: Vec<Uuid>) -> Result<Vec<(Ownership, i64)>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in chunks(objects, LIST) {
+            let list = List::Values(chunk.into_iter().map(Value::from).collect());
+            let query = "SELECT object, source, document, entry, line, fields, run FROM ownership \
+                WHERE object IN ({}) ORDER BY object, source, document, entry";
+            for row in self.tx.fetch(Statement::with_lists(&[query], Vec::new(), vec![list])).await.doing(OWNERS)? {
+                found.push((owned(&row)?, row.int(6).doing(OWNERS)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Everything that a source has set.
     ///
     /// # Errors
@@ -241,6 +258,10 @@ impl Reader {
     pub async fn ownership_of(&mut self, source: &str) -> Result<Vec<Ownership>, StoreError> {
         let query = &[OWNERSHIP, " WHERE source = $1 ORDER BY document, entry, object"];
         ownership(&mut self.tx, Statement::with_lists(query, vec![source.into()], Vec::new())).await
+    }
+
+    pub(super) async fn fetch(&mut self, query: Statement) -> Result<Vec<Row>, sqlx::Error> {
+        self.tx.fetch(query).await
     }
 
     async fn collect_ids(&mut self, query: Statement, ids: &mut BTreeSet<Uuid>) -> Result<(), StoreError> {
@@ -359,22 +380,24 @@ pub(super) fn number_kinds<'r>(registry: &'r Registry, scope: &'r str) -> impl I
 pub(super) const OWNERSHIP: &str = "SELECT object, source, document, entry, line, fields FROM ownership";
 
 pub(super) async fn ownership(tx: &mut Tx, query: Statement) -> Result<Vec<Ownership>, StoreError> {
-    let mut found = Vec::new();
-    for row in tx.fetch(query).await.doing("reading ownership")? {
-        let small = |column: usize| -> Result<u32, StoreError> {
-            u32::try_from(row.int(column).doing("reading ownership")?)
-                .map_err(|_| StoreError::Corrupt { what: "the table ownership".into() })
-        };
-        found.push(Ownership {
-            object: id(&row, 0)?,
-            source: row.text(1).doing("reading ownership")?,
-            document: row.text(2).doing("reading ownership")?,
-            entry: small(3)?,
-            line: small(4)?,
-            fields: row.json(5).doing("reading ownership")?,
-        });
-    }
-    Ok(found)
+    tx.fetch(query).await.doing(OWNERS)?.iter().map(owned).collect()
+}
+
+const OWNERS: &str = "reading ownership";
+
+fn owned(row: &Row) -> Result<Ownership, StoreError> {
+    let small = |column: usize| -> Result<u32, StoreError> {
+        u32::try_from(row.int(column).doing(OWNERS)?)
+            .map_err(|_| StoreError::Corrupt { what: "the table ownership".into() })
+    };
+    Ok(Ownership {
+        object: id(row, 0)?,
+        source: row.text(1).doing(OWNERS)?,
+        document: row.text(2).doing(OWNERS)?,
+        entry: small(3)?,
+        line: small(4)?,
+        fields: row.json(5).doing(OWNERS)?,
+    })
 }
 
 /// An id column.

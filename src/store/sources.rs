@@ -65,6 +65,17 @@ pub(super) async fn write_state(tx: &mut Tx, write: &SourceWrite, run: Option<i6
     tx.execute(update).await.doing("recording the state of a source").map(|_| ())
 }
 
+/// Leaves a request.
+pub(super) async fn ask(tx: &mut Tx, source: &str, request: &Json) -> Result<(), StoreError> {
+    let insert = Statement::new(
+        "INSERT INTO source_state (source, state, requested, request, holder, fence, lease_until) \
+         VALUES ($1, 'null', 1, $2, '', 0, 0) ON CONFLICT (source) \
+         DO UPDATE SET requested = source_state.requested + 1, request = excluded.request",
+    );
+    let insert = insert.bind(source).bind(request.to_string());
+    tx.execute(insert).await.doing("asking for a source to be reconciled").map(|_| ())
+}
+
 impl Store {
     /// What is stored about a source; nothing before it was first looked at.
     ///
@@ -104,13 +115,7 @@ impl Store {
         let mut turn = self.begin_write(actor, None).await?;
         let tx = &mut turn.tx;
         meta::read(tx).await?.require_current()?;
-        let insert = Statement::new(
-            "INSERT INTO source_state (source, state, requested, request, holder, fence, lease_until) \
-             VALUES ($1, 'null', 1, $2, '', 0, 0) ON CONFLICT (source) \
-             DO UPDATE SET requested = source_state.requested + 1, request = excluded.request",
-        );
-        let insert = insert.bind(source).bind(request.to_string());
-        tx.execute(insert).await.doing("asking for a source to be reconciled")?;
+        ask(tx, source, request).await?;
         let query = Statement::new("SELECT requested FROM source_state WHERE source = $1").bind(source);
         let rows = tx.fetch(query).await.doing("asking for a source to be reconciled")?;
         let number = rows.first().map_or(Ok(0), |row| row.int(0)).doing("asking for a source to be reconciled")?;

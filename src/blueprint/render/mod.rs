@@ -13,10 +13,11 @@ mod markdown;
 mod names;
 mod text;
 
+pub use escape::visible;
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};
-pub use text::{TextOptions, text};
+pub use text::{TextOptions, fields, text};
 
 use super::plan::{Action, Counts, ObjectChange, Place};
 

@@ -46,6 +46,16 @@ pub fn text(plan: &Plan, registry: &Registry, options: &TextOptions) -> String {
     writer.out
 }
 
+/// Writes the fields of one change of a plan, each on a line or more, as [`text`] does.
+pub fn fields(plan: &Plan, change: &ObjectChange, registry: &Registry, options: &TextOptions) -> String {
+    let names = Names::of(plan, registry);
+    let rows = Rows { registry, names: &names, longest: if options.verbose { usize::MAX } else { LONGEST } };
+    let found = rows.of(change);
+    let mut writer = Writer { out: String::new(), registry, names: &names, rows, options };
+    found.iter().for_each(|row| writer.row(row));
+    writer.out
+}
+
 struct Writer<'a> {
     out: String,
     registry: &'a Registry,

@@ -20,12 +20,13 @@ use self::{
     rows::{Edge, KeyRow, Rows, Stamp},
 };
 use super::{
-    Store, StoreError,
+    Key, Store, StoreError,
     audit::{self, ChangeRecord},
-    changeset::{Changeset, Ownership, Precondition, Run},
+    changeset::{Changeset, Ownership, Precondition, Run, Write},
     db::Tx,
     engine,
     error::{Broken, DanglingEdge, Doing, Found},
+    former,
     meta::{self, Head},
     read::{self, id},
     runs, sources,
@@ -79,16 +80,22 @@ impl Store {
         }
         let mut stored = stored::heads(tx, changes, &prepared).await?;
         stored::check(tx, changes, &prepared, &stored).await?;
-        stored::load_updated(tx, &prepared, &mut stored).await?;
+        stored::load_replaced(tx, &prepared, &mut stored).await?;
         let numbers = numbers::allot(tx, registry, &prepared).await?;
         let stamp = Stamp { revision: meta.revision + 1, at: clock_us };
-        let mut rows = rows::work_out(&prepared, &stored, &numbers.given, &stamp)?;
-
-        let owned = stored_ownership(tx, &changes.ownership).await?;
+        let deleted = prepared.iter().filter(|write| matches!(write.write, Write::Delete { .. })).map(|write| write.id);
+        let owners = changes.ownership.iter().map(|owned| owned.object).chain(deleted).collect();
+        let owned = stored_ownership(tx, owners).await?;
+        let mut rows = rows::work_out(&prepared, &stored, &owned, &numbers.given, &stamp)?;
         let (owned_out, owned_in) = rows::ownership(&changes.ownership, &owned, &rows.deleted)?;
+        for (source, request) in &changes.requests {
+            sources::ask(tx, source, request).await?;
+        }
         if rows.is_empty() && owned_out.is_empty() && owned_in.is_empty() {
             if let Some(source) = &changes.source {
                 sources::write_state(tx, source, None).await?;
+            }
+            if changes.source.is_some() || !changes.requests.is_empty() {
                 turn.tx.commit().await.doing("recording the state of a source")?;
                 return Ok(Committed { revision: meta.revision, ..Committed::default() });
             }
@@ -106,7 +113,7 @@ impl Store {
         let run_id = writer.write_run(&run, &stamp).await?;
         writer.write_ownership(&rows.created, owned_out, owned_in, run_id).await?;
         let head = meta.change_head.unwrap_or_else(|| Head::signed(self.key(), 0, String::new()));
-        let (seq, hash) = writer.write_changes(rows, &run, run_id, &stamp, (head.seq, head.hash)).await?;
+        let (seq, hash) = writer.write_changes(self.key(), rows, &run, run_id, &stamp, (head.seq, head.hash)).await?;
         let head = Head::signed(self.key(), seq, hash);
         let values = [(meta::REVISION, stamp.revision.to_string()), (meta::CHANGE_HEAD, head.to_text())];
         let values = values.into_iter().map(|(key, value)| vec![key.into(), value.into()]).collect();
@@ -129,8 +136,7 @@ impl Store {
     }
 }
 
-async fn stored_ownership(tx: &mut Tx, wanted: &[Ownership]) -> Result<Vec<Ownership>, StoreError> {
-    let objects: BTreeSet<Uuid> = wanted.iter().map(|owned| owned.object).collect();
+async fn stored_ownership(tx: &mut Tx, objects: BTreeSet<Uuid>) -> Result<Vec<Ownership>, StoreError> {
     let mut found = Vec::new();
     for chunk in chunks(objects, LIST) {
         let list = List::Values(chunk.into_iter().map(Value::from).collect());
@@ -410,6 +416,7 @@ impl Writer<'_> {
     /// Appends to the change log, after `head` (sequence number and hash), and gives the new head.
     async fn write_changes(
         &mut self,
+        key: &Key,
         rows: Rows,
         run: &Run,
         run_id: i64,
@@ -418,8 +425,12 @@ impl Writer<'_> {
     ) -> Result<(i64, String), StoreError> {
         let (mut seq, mut hash) = head;
         let mut entries = Vec::with_capacity(rows.changes.len());
+        let mut formers = Vec::new();
         for logged in rows.changes {
             seq += 1;
+            if let Some(former) = &logged.former {
+                formers.push(vec![seq.into(), former::seal(key, seq, former)?.into()]);
+            }
             let record = ChangeRecord {
                 seq,
                 run: run_id,
@@ -447,6 +458,8 @@ impl Writer<'_> {
         }
         let text = &["INSERT INTO change (seq, run, at, actor, object, kind, name, action, fields, hash) VALUES {}"];
         self.rows("writing the change log", text, entries).await?;
+        let text = &["INSERT INTO former (seq, sealed) VALUES {}"];
+        self.rows("writing what the changes take away", text, formers).await?;
         Ok((seq, hash))
     }
 }

@@ -82,6 +82,12 @@ pub(super) async fn prepare<'a>(
                             content.sealed.insert(field, Sealed { bytes, digest: key.digest(value) });
                         }
                         SecretWrite::Hash(value) => passwords.push((place, *field, value)),
+                        SecretWrite::Sealed { sealed, digest } => {
+                            content.sealed.insert(field, Sealed { bytes: sealed.clone(), digest: *digest });
+                        }
+                        SecretWrite::Hashed(hash) => {
+                            content.hashed.insert(field, hash.clone());
+                        }
                         SecretWrite::Clear => content.cleared.push(field),
                     }
                 }
@@ -117,7 +123,8 @@ fn judge(kind: &KindInfo, row: &Row) -> Result<(), String> {
     for (field, secret) in &row.secrets {
         match (kind.fields.get(*field).and_then(|info| info.secret), secret) {
             (None, _) => return Err(format!("{} has no secret {field}", kind.name)),
-            (Some(SecretMode::Password), SecretWrite::Seal(_)) | (Some(SecretMode::Sealed), SecretWrite::Hash(_)) => {
+            (Some(SecretMode::Password), SecretWrite::Seal(_) | SecretWrite::Sealed { .. })
+            | (Some(SecretMode::Sealed), SecretWrite::Hash(_) | SecretWrite::Hashed(_)) => {
                 return Err(format!("the secret {field} of {} is kept in the other way", kind.name));
             }
             (Some(_), _) => {}

@@ -13,6 +13,7 @@ use crate::store::{
     StoreError,
     canonical::canonical,
     changeset::{FieldChange, Ownership, Write},
+    former::{Former, FormerSecret},
     seal::hex,
     sql::Value,
 };
@@ -61,6 +62,8 @@ pub(super) struct Logged {
     pub(super) name: String,
     pub(super) action: &'static str,
     pub(super) fields: Vec<FieldChange>,
+    /// What is there before; none for a creation.
+    pub(super) former: Option<Former>,
 }
 
 /// What rows are stamped with.
@@ -73,6 +76,7 @@ pub(super) struct Stamp {
 pub(super) fn work_out(
     prepared: &[Prepared<'_>],
     stored: &HashMap<Uuid, Stored>,
+    owned: &[Ownership],
     numbers: &HashMap<Uuid, i64>,
     stamp: &Stamp,
 ) -> Result<Rows, StoreError> {
@@ -80,26 +84,28 @@ pub(super) fn work_out(
     let nothing = Stored::default();
     for write in prepared {
         let resolve = |value: &Json| resolve(write.id, value, numbers);
-        let (changes, name, action) = match (write.write, &write.content) {
+        let (changes, name, action, former) = match (write.write, &write.content) {
             (Write::Delete { name, changes, .. }, _) => {
                 rows.deleted.push(write.id);
-                (changes, name.clone(), "delete")
+                let before = stored.get(&write.id).unwrap_or(&nothing);
+                (changes, name.clone(), "delete", Some(everything(write.id, before, owned)))
             }
             (Write::Create { changes, .. }, Some(content)) => {
                 let texts = prepare::texts(write.id, content.row, &resolve)?;
                 let name = texts.name.clone();
                 rows.created.insert(write.id);
                 rows.put(write, content, texts, &nothing, numbers.get(&write.id).copied(), stamp);
-                (changes, name, "create")
+                (changes, name, "create", None)
             }
             (Write::Update { changes, .. }, Some(content)) => {
                 let texts = prepare::texts(write.id, content.row, &resolve)?;
                 let name = texts.name.clone();
                 let before = stored.get(&write.id).unwrap_or(&nothing);
+                let former = replaced(content, &texts, before);
                 if !rows.put(write, content, texts, before, None, stamp) {
                     continue;
                 }
-                (changes, name, "update")
+                (changes, name, "update", Some(former))
             }
             (Write::Create { .. } | Write::Update { .. }, None) => continue,
         };
@@ -109,9 +115,64 @@ pub(super) fn work_out(
             name,
             action,
             fields: prepare::field_changes(write.id, changes, &resolve)?,
+            former,
         });
     }
     Ok(rows)
+}
+
+/// All that an object is before it is deleted.
+fn everything(id: Uuid, before: &Stored, owned: &[Ownership]) -> Former {
+    let fields = before.sealed.keys().chain(before.credentials.keys());
+    Former {
+        number: before.number,
+        attrs: before.attrs.clone(),
+        edges: before.edges.keys().map(|field| (field.clone(), targets(before, field))).collect(),
+        secrets: fields.map(|field| (field.clone(), secret(before, field))).collect(),
+        ownership: owned.iter().filter(|owned| owned.object == id).cloned().collect(),
+        without: Vec::new(),
+    }
+}
+
+/// What an update takes away.
+fn replaced(content: &Content<'_>, texts: &Texts, before: &Stored) -> Former {
+    let mut former = Former::default();
+    let gone = before.attrs.iter().filter(|(field, value)| texts.attrs.get(*field) != Some(value));
+    former.attrs = gone.map(|(field, value)| (field.clone(), value.clone())).collect();
+    former.without = texts.attrs.keys().filter(|field| !before.attrs.contains_key(*field)).cloned().collect();
+    let fields: BTreeSet<&str> =
+        before.edges.keys().map(String::as_str).chain(content.row.edges.keys().copied()).collect();
+    for field in fields {
+        let after: BTreeSet<Uuid> = content.row.edges.get(field).into_iter().flatten().copied().collect();
+        let targets = targets(before, field);
+        if targets.len() != after.len() || targets.iter().any(|target| !after.contains(target)) {
+            former.edges.insert(field.to_owned(), targets);
+        }
+    }
+    let unchanged = |field: &str, digest: &[u8]| before.secrets.get(field).is_some_and(|before| before == digest);
+    let sealed = content.sealed.iter().filter(|(field, sealed)| !unchanged(field, &sealed.digest));
+    let hashed = content.hashed.iter().filter(|(field, hash)| before.credentials.get(**field) != Some(*hash));
+    let cleared = content.cleared.iter().filter(|field| secret(before, field) != FormerSecret::Nothing);
+    let secrets = sealed.map(|(field, _)| field).chain(hashed.map(|(field, _)| field)).chain(cleared);
+    former.secrets = secrets.map(|field| ((*field).to_owned(), secret(before, field))).collect();
+    former
+}
+
+/// The stored targets of a field in their order.
+fn targets(before: &Stored, field: &str) -> Vec<Uuid> {
+    let mut targets: Vec<(i64, Uuid)> =
+        before.edges.get(field).into_iter().flatten().map(|(target, position)| (*position, *target)).collect();
+    targets.sort_unstable();
+    targets.into_iter().map(|(_, target)| target).collect()
+}
+
+fn secret(before: &Stored, field: &str) -> FormerSecret {
+    let digest = before.secrets.get(field).and_then(|digest| <[u8; 32]>::try_from(digest.as_slice()).ok());
+    match (before.sealed.get(field), digest, before.credentials.get(field)) {
+        (Some(sealed), Some(digest), _) => FormerSecret::Sealed { sealed: sealed.clone(), digest },
+        (_, _, Some(hash)) => FormerSecret::Password(hash.clone()),
+        _ => FormerSecret::Nothing,
+    }
 }
 
 /// Replaces symbols; one whose object gets no number here is a defect of the plan.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::prepare::Prepared;
@@ -21,11 +22,16 @@ pub(super) struct Stored {
     pub(super) kind: String,
     pub(super) revision: i64,
     pub(super) digest: Vec<u8>,
+    pub(super) number: Option<i64>,
+    pub(super) attrs: Map<String, Json>,
     /// Position by field and target.
     pub(super) edges: BTreeMap<String, BTreeMap<Uuid, i64>>,
     /// Scope, key name, value.
     pub(super) keys: BTreeSet<(String, String, String)>,
+    /// Digests by field.
     pub(super) secrets: BTreeMap<String, Vec<u8>>,
+    /// Sealed values by field.
+    pub(super) sealed: BTreeMap<String, Vec<u8>>,
     pub(super) credentials: BTreeMap<String, String>,
 }
 
@@ -41,12 +47,14 @@ pub(super) async fn heads(
     });
     let ids: BTreeSet<Uuid> = prepared.iter().map(|write| write.id).chain(conditions).collect();
     let mut found = HashMap::with_capacity(ids.len());
-    let query = "SELECT id, kind, revision, digest FROM object WHERE id IN ({})";
+    let query = "SELECT id, kind, revision, digest, number, attrs FROM object WHERE id IN ({})";
     for row in by_ids(tx, query, ids.into_iter().collect()).await? {
         let stored = Stored {
             kind: row.text(1).doing(READING)?,
             revision: row.int(2).doing(READING)?,
             digest: row.bytes(3).doing(READING)?,
+            number: row.maybe_int(4).doing(READING)?,
+            attrs: row.json(5).doing(READING)?,
             ..Stored::default()
         };
         found.insert(id(&row, 0)?, stored);
@@ -117,14 +125,14 @@ pub(super) async fn check(
     Err(StoreError::Stale(broken))
 }
 
-/// Reads the rest of the objects that are updated.
-pub(super) async fn load_updated(
+/// Reads the rest of the objects that are updated or deleted.
+pub(super) async fn load_replaced(
     tx: &mut Tx,
     prepared: &[Prepared<'_>],
     heads: &mut HashMap<Uuid, Stored>,
 ) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> =
-        prepared.iter().filter(|write| matches!(write.write, Write::Update { .. })).map(|write| write.id).collect();
+    let replaced = |write: &&Prepared<'_>| !matches!(write.write, Write::Create { .. });
+    let ids: Vec<Uuid> = prepared.iter().filter(replaced).map(|write| write.id).collect();
     let query = "SELECT source, field, target, position FROM object_edge WHERE source IN ({})";
     for row in by_ids(tx, query, ids.clone()).await? {
         let (field, target) = (row.text(1).doing(READING)?, id(&row, 2)?);
@@ -138,10 +146,11 @@ pub(super) async fn load_updated(
             stored.keys.insert((row.text(1).doing(READING)?, row.text(2).doing(READING)?, row.text(3).doing(READING)?));
         }
     }
-    let query = "SELECT object, field, digest FROM secret WHERE object IN ({})";
+    let query = "SELECT object, field, digest, sealed FROM secret WHERE object IN ({})";
     for row in by_ids(tx, query, ids.clone()).await? {
         if let Some(stored) = heads.get_mut(&id(&row, 0)?) {
             stored.secrets.insert(row.text(1).doing(READING)?, row.bytes(2).doing(READING)?);
+            stored.sealed.insert(row.text(1).doing(READING)?, row.bytes(3).doing(READING)?);
         }
     }
     let query = "SELECT object, field, hash FROM credential WHERE object IN ({})";

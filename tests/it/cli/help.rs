@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
     "serve",
     "validate",
     "plan",
@@ -10,6 +10,10 @@ const COMMANDS: [&str; 15] = [
     "sources",
     "reconcile",
     "approve",
+    "history",
+    "show",
+    "blame",
+    "rollback",
     "export",
     "schema",
     "migrate",

@@ -5,6 +5,7 @@
 mod check;
 mod gitops;
 mod help;
+mod history;
 mod inputs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kill;
@@ -162,9 +163,12 @@ pub fn steady(text: &str) -> String {
         while let Some(letter) = rest.chars().next() {
             let id = rest.get(..36).filter(|id| Uuid::try_parse(id).is_ok());
             let time = rest.get(..20).filter(|time| is_time(time));
-            let (shown, length) = match (id, time) {
-                (Some(_), _) => ("[id]", 36),
-                (_, Some(_)) => ("[time]", rest.find('Z').map_or(rest.len(), |at| at + 1)),
+            let clock = rest.get(..19).filter(|time| is_time(&time.replacen(' ', "T", 1)));
+            let (shown, length) = match (id, time, clock) {
+                (Some(_), ..) => ("[id]", 36),
+                (_, Some(_), _) => ("[time]", rest.find('Z').map_or(rest.len(), |at| at + 1)),
+                // As wide as what it stands for, for the columns after it.
+                (.., Some(_)) => ("[date and time    ]", 19),
                 _ => (&rest[..letter.len_utf8()], letter.len_utf8()),
             };
             out.push_str(shown);

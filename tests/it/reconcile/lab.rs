@@ -111,6 +111,11 @@ impl Lab {
 
     /// Applies a document as somebody at a command line does.
     pub async fn apply(&self, text: &str) {
+        self.try_apply(text).await.unwrap_or_else(|found| panic!("{found:#?}"));
+    }
+
+    /// The same, unless the document is refused; gives the run, if anything was to be written.
+    pub async fn try_apply(&self, text: &str) -> Result<Option<i64>, Vec<Diagnostic>> {
         let mut loaded = Loaded::default();
         loaded.add_text("by-hand.yaml", "by-hand.yaml", "cli", text);
         let mut planned = drive::plan(&self.store, &self.registry, &mut loaded, &Inputs::default(), Options::default())
@@ -118,11 +123,12 @@ impl Lab {
             .expect("a plan");
         let mut found = std::mem::take(&mut loaded.found);
         found.append(&mut planned.outcome.found);
-        assert!(!found.iter().any(Diagnostic::is_error), "{found:#?}");
+        if found.iter().any(Diagnostic::is_error) {
+            return Err(found);
+        }
         let run = apply::run(&planned.outcome.plan, "cli:alice", "by-hand.yaml");
-        drive::commit(&self.store, &self.registry, &planned.outcome.plan, run, self.clock.now_us())
-            .await
-            .expect("it is committed");
+        let committed = drive::commit(&self.store, &self.registry, &planned.outcome.plan, run, self.clock.now_us());
+        Ok(committed.await.expect("it is committed").run)
     }
 
     /// Applies the shipped blueprints.

@@ -13,6 +13,7 @@ mod impact;
 mod lab;
 mod lockout;
 mod oci;
+mod rollback;
 mod watch;
 mod world;
 

@@ -287,6 +287,8 @@ impl Lab {
                     SecretWrite::Seal(text) | SecretWrite::Hash(text) => {
                         object.secrets.insert(field, SecretState::Sealed(self.key.digest(text)))
                     }
+                    SecretWrite::Sealed { digest, .. } => object.secrets.insert(field, SecretState::Sealed(*digest)),
+                    SecretWrite::Hashed(hash) => object.secrets.insert(field, SecretState::Password(hash.clone())),
                     SecretWrite::Clear => object.secrets.remove(field),
                 };
             }
