@@ -5,6 +5,7 @@ mod approve;
 mod check;
 mod completions;
 mod database;
+mod diff;
 mod explain;
 mod export;
 mod inputs;
@@ -56,6 +57,7 @@ enum Command {
     Serve(serve::Args),
     Validate(validate::Args),
     Plan(plan::Args),
+    Diff(diff::Args),
     Apply(apply::Args),
     Sources(sources::Args),
     Reconcile(reconcile::Args),
@@ -100,6 +102,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Serve(args) => serve::run(&context, args),
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
+        Command::Diff(args) => diff::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
         Command::Sources(args) => sources::run(&context, args),
         Command::Reconcile(args) => reconcile::run(&context, args),

@@ -12,7 +12,7 @@ use super::{
     output,
 };
 use crate::{
-    base::diagnostic::{Diagnostic, Severity, Summary},
+    base::diagnostic::{Diagnostic, Severity},
     blueprint::{
         apply,
         drive::{self, Planned},
@@ -194,17 +194,14 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
         PlanFormat::Markdown => {
             prepared.complain(session);
             if prepared.is_refused() {
-                return Ok(output::print(&refusal_markdown(prepared))?);
+                return Ok(output::print(&output::refusal_markdown(&prepared.loaded.sources, &prepared.found))?);
             }
             let sources = &prepared.loaded.sources;
             let warnings: Vec<String> = prepared
                 .found
                 .iter()
                 .filter(|finding| finding.severity == Severity::Warning)
-                .map(|finding| match finding.labels.first() {
-                    Some(label) => format!("{}: {}", sources.place(label.span), finding.message),
-                    None => finding.message.clone(),
-                })
+                .map(|finding| output::warning(sources, finding))
                 .collect();
             let after = plan.applied_to(&prepared.planned.model);
             let options = render::MarkdownOptions::default();
@@ -213,20 +210,6 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
         }
     }
     Ok(())
-}
-
-/// What stands in a pull request when there is no plan.
-fn refusal_markdown(prepared: &Prepared) -> String {
-    let findings = output::findings(output::FindingFormat::Text, &prepared.loaded.sources, &prepared.found, false);
-    let mut fence = "```".to_owned();
-    while findings.contains(&fence) {
-        fence.push('`');
-    }
-    let summary = Summary::of(&prepared.found);
-    format!(
-        "<!-- gatewright:plan -->\n## Gatewright plan: refused, {summary}\n\n{fence}text\n{}\n{fence}\n",
-        findings.trim_end()
-    )
 }
 
 /// The plan as text.

@@ -6,6 +6,7 @@ pub mod declared;
 pub mod gate;
 pub mod hooks;
 pub mod obtain;
+pub mod pull_request;
 pub mod settings;
 pub mod source;
 pub mod state;

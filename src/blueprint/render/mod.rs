@@ -13,6 +13,7 @@ mod markdown;
 mod names;
 mod text;
 
+pub use escape::visible;
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};
