@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use super::{Session, inputs::InputArgs, output, plan::PlanFormat};
+use super::{
+    Session,
+    inputs::InputArgs,
+    output,
+    plan::{NAMES, PlanFormat},
+};
 use crate::{
     base::diagnostic::{Diagnostic, Severity},
     blueprint::render,
@@ -11,6 +16,7 @@ use crate::{
         content::Selection,
         pull_request::{
             compare::{Compared, How, compare},
+            consequences::{Consequences, consequences},
             revisions,
         },
     },
@@ -66,12 +72,16 @@ pub struct Args {
     /// Show every object, however many there are
     #[arg(long, short)]
     verbose: bool,
+    /// How many people each list of who gains or loses access names; 0 for counts only
+    #[arg(long, value_name = "NUMBER", default_value_t = NAMES)]
+    names: usize,
 }
 
 /// What is shown.
 struct Shown {
     registry: Arc<Registry>,
     compared: Compared,
+    consequences: Consequences,
     /// Findings, sorted.
     found: Vec<Diagnostic>,
     /// Names of the revisions.
@@ -92,13 +102,15 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let registry = Arc::new(registry()?);
     let how = How { folder: &selection.folder, shipped: !args.no_shipped, last_wins: args.last_wins };
     let mut compared = compare(&registry, &pair.base, &pair.head, &inputs, how)?;
+    let consequences = consequences(&compared.before, &compared.after, &compared.plan.hidden, args.names)
+        .map_err(|needs| anyhow::anyhow!("the model was asked for more than it can hold: {needs:?}"))?;
     let found = output::sorted(&compared.loaded.sources, std::mem::take(&mut compared.found), session.global.quiet);
     let mut notes = pair.notes;
     if pair.head.files.is_empty() {
         notes.push("there is no blueprint left; a source without blueprints is not applied".to_owned());
     }
     let revisions = [pair.base.revision.name, pair.head.revision.name];
-    let shown = Shown { registry, compared, found, revisions, notes };
+    let shown = Shown { registry, compared, consequences, found, revisions, notes };
     shown.print(session, if args.json { PlanFormat::Json } else { args.format }, args.verbose)?;
     if shown.is_refused() {
         return Ok(ExitCode::FAILURE);
@@ -138,6 +150,8 @@ impl Shown {
                 let findings: serde_json::Value = serde_json::from_str(&text)?;
                 value["refused"] = serde_json::json!(self.is_refused());
                 value["revisions"] = serde_json::json!({ "from": self.revisions[0], "to": self.revisions[1] });
+                value["impact"] = serde_json::to_value(&self.consequences.impact)?;
+                value["lockout"] = serde_json::to_value(&self.consequences.lockout)?;
                 value["notes"] = serde_json::json!(self.asides());
                 value["diagnostics"] = findings["diagnostics"].clone();
                 output::print(&format!("{value:#}\n"))?;
@@ -150,7 +164,9 @@ impl Shown {
                         width: session.terminal.width,
                         verbose,
                     };
-                    output::print(&render::text(plan, &self.registry, &options))?;
+                    let people = self.consequences.text();
+                    let gap = if people.is_empty() { "" } else { "\n" };
+                    output::print(&format!("{people}{gap}{}", render::text(plan, &self.registry, &options)))?;
                 }
             }
             PlanFormat::Markdown => {
@@ -175,7 +191,7 @@ impl Shown {
         }
         if !session.global.quiet {
             for aside in self.asides() {
-                eprintln!("note: {}", render::visible(&aside));
+                eprintln!("note: {}", render::escape::visible(&aside));
             }
         }
     }
@@ -187,6 +203,8 @@ impl Shown {
             self.asides().into_iter().chain(findings.map(|finding| output::warning(sources, finding))).collect();
         let [from, to] = &self.revisions;
         let options = render::MarkdownOptions {
+            alert: self.consequences.alert(),
+            access: self.consequences.access(),
             origin: Some(format!("Blueprints of `{to}` against those of `{from}`, without a database.")),
             ..render::MarkdownOptions::default()
         };

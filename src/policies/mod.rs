@@ -1,5 +1,6 @@
 //! Policies, the bindings that put them to work, and the mappings that shape data.
 
+pub mod access;
 pub mod binding;
 pub mod dummy;
 pub mod event_matcher;

@@ -5,6 +5,8 @@ pub mod content;
 pub mod declared;
 pub mod gate;
 pub mod hooks;
+pub mod impact;
+pub mod lockout;
 pub mod obtain;
 pub mod pull_request;
 pub mod settings;

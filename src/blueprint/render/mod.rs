@@ -4,7 +4,7 @@
 //! Rendering reads a plan and decides nothing. What it may never do is in one place each: [`escape`] keeps names and
 //! values from being anything but text, [`names`] and [`fields`] keep from print what is secret.
 
-mod escape;
+pub mod escape;
 mod fields;
 mod flow_picture;
 mod homes;
@@ -13,10 +13,10 @@ mod markdown;
 mod names;
 mod text;
 
-pub use escape::visible;
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};
+pub use names::hidden;
 pub use text::{TextOptions, text};
 
 use super::plan::{Action, Counts, ObjectChange, Place};

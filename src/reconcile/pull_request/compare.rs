@@ -16,7 +16,7 @@ use crate::{
         inputs::Inputs,
         load::Loaded,
         plan::{Plan, Pruned},
-        shipped,
+        render, shipped,
     },
     model::{Model, Need, Registry, SecretState},
     reconcile::content::Content,
@@ -105,10 +105,12 @@ pub fn compare(
         }
         settle(&mut model, &outcome.plan, &key);
     }
+    let mut hidden = BTreeSet::new();
     let own: HashSet<Uuid> = model.objects().map(|object| object.id).collect();
 
     let (outcome, base_faults) = apply_base(&model, base, &inputs, &secrets, how, options)?;
     settle(&mut model, &outcome.plan, &key);
+    hidden.append(&mut render::hidden(&outcome.plan, registry));
     let mut declared: BTreeMap<Uuid, String> = BTreeMap::new();
     for row in outcome.plan.ownership.iter().filter(|row| !own.contains(&row.object)) {
         let place = format!("`{}:{}`", shown(how.folder, &row.document), row.line);
@@ -119,8 +121,10 @@ pub fn compare(
     loaded.arrange(&model, how.last_wins);
     let mut run = Run::new(&loaded, &inputs, &secrets, model.clone(), options);
     let mut outcome = run.advance().map_err(CompareError::Needs)?;
-    let refused = outcome.found.iter().chain(&loaded.found).any(Diagnostic::is_error);
-    if !refused {
+    // A mistake that only the plan shows, such as a key that an object still has which goes, may not survive the pruning;
+    // with any other there is no plan, and nothing is known of what the head declares.
+    let errors = outcome.found.iter().chain(&loaded.found).any(Diagnostic::is_error);
+    if !errors || !outcome.plan.ownership.is_empty() {
         let still: HashSet<Uuid> = outcome.plan.ownership.iter().map(|row| row.object).collect();
         let gone: HashSet<Uuid> = outcome
             .plan
@@ -153,6 +157,8 @@ pub fn compare(
         keep
     });
     let after = plan.applied_to(&model);
+    hidden.append(&mut render::hidden(&plan, registry));
+    plan.hidden = hidden;
     renames::fold(&mut plan, &mut model, &after, &secrets);
     Ok(Compared { loaded, plan, before: model, after, found, base_faults, unknown })
 }

@@ -2,8 +2,10 @@
 //! database.
 //!
 //! [`revisions`] reads both, [`compare`](mod@compare) makes a model of the one and plans the other against it, and
-//! [`renames`] finds out what only got another name.
+//! [`renames`] finds out what only got another name, and [`consequences`](mod@consequences) says what the change does to
+//! people.
 
 pub mod compare;
+pub mod consequences;
 mod renames;
 pub mod revisions;

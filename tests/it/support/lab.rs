@@ -221,7 +221,7 @@ impl Lab {
     }
 
     /// The objects that a need asks about.
-    fn answer(&self, need: &Need) -> Vec<Arc<Object>> {
+    pub fn answer(&self, need: &Need) -> Vec<Arc<Object>> {
         let complete = "the model is complete";
         match need {
             Need::Id(id) => self.model.known(*id).cloned().into_iter().collect(),
