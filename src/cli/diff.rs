@@ -201,7 +201,7 @@ impl Shown {
         let findings = self.found.iter().filter(|finding| finding.severity == Severity::Warning);
         let warnings: Vec<String> =
             self.asides().into_iter().chain(findings.map(|finding| output::warning(sources, finding))).collect();
-        let [from, to] = &self.revisions;
+        let [from, to] = [&self.revisions[0], &self.revisions[1]].map(|revision| short(revision));
         let options = render::MarkdownOptions {
             alert: self.consequences.alert(),
             access: self.consequences.access(),
@@ -210,5 +210,13 @@ impl Shown {
         };
         let Compared { plan, before, after, .. } = &self.compared;
         render::markdown(plan, before, after, &self.registry, &warnings, &options)
+    }
+}
+
+/// A revision with as much of its commit's id as people look at.
+fn short(revision: &str) -> String {
+    match revision.rsplit_once('@') {
+        Some((name, id)) => format!("{name}@{}", id.chars().take(12).collect::<String>()),
+        None => revision.to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod approve;
 mod check;
+mod comment;
 mod completions;
 mod database;
 mod diff;
@@ -58,6 +59,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Diff(diff::Args),
+    Comment(comment::Args),
     Apply(apply::Args),
     Sources(sources::Args),
     Reconcile(reconcile::Args),
@@ -103,6 +105,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
+        Command::Comment(args) => comment::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
         Command::Sources(args) => sources::run(&context, args),
         Command::Reconcile(args) => reconcile::run(&context, args),

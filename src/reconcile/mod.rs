@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod content;
 pub mod declared;
+pub mod forge;
 pub mod gate;
 pub mod hooks;
 pub mod impact;

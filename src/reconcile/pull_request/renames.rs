@@ -171,7 +171,15 @@ impl Features {
             return (!self.ties.is_empty() && self.ties == other.ties).then_some(1.0);
         };
         let name = text_likeness(one, two);
-        let fields: BTreeSet<&String> = self.rest.keys().chain(other.rest.keys()).collect();
+        // Others' references speak for an object, but not against it: what ties is bound to may have gone with the name.
+        let speaks = |field: &&String| {
+            !field.starts_with('<')
+                || match (self.rest.get(*field), other.rest.get(*field)) {
+                    (Some(one), Some(two)) => value_likeness(one, two) > 0.0,
+                    _ => false,
+                }
+        };
+        let fields: BTreeSet<&String> = self.rest.keys().chain(other.rest.keys()).filter(speaks).collect();
         if fields.is_empty() {
             return (name >= ALIKE_IN_NAME).then_some(name);
         }
