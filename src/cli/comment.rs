@@ -2,7 +2,7 @@
 
 use std::{io::Read, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{Session, output};
@@ -82,9 +82,6 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let forge = found.forge.context("this is no pipeline of a known forge; name it by --forge")?;
     let api = args.api.or(found.api).context("name the forge's API by --api, such as https://forge.example/api/v1")?;
     let repository = args.repository.or(found.repository).context("name the repository by --repository OWNER/NAME")?;
-    if repository.split('/').any(str::is_empty) || (forge != Forge::Gitlab && repository.split('/').count() != 2) {
-        bail!("{repository:?} is no repository; write it as OWNER/NAME");
-    }
     let pull = args.pull.or(found.pull).context("this pipeline belongs to no pull request; name one by --pull")?;
     let report = read(&args.report)?;
     let marker = forge::marker(&report).context(

@@ -38,6 +38,12 @@ pub enum ForgeError {
     /// The address of the API is none.
     #[error("{0:?} is no address of an API; write it as https://host/path")]
     Address(String),
+    /// There can be no such repository.
+    #[error("{0:?} is no repository; write it as OWNER/NAME")]
+    Repository(String),
+    /// There can be no such commit.
+    #[error("{0:?} is no commit; give its full id")]
+    Commit(String),
     /// The token would be sent in the clear.
     #[error("{0} is not encrypted, so the token would be readable on the way; use https, or say --allow-http")]
     Unencrypted(String),
@@ -137,6 +143,12 @@ impl Client {
         if token.is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ForgeError::Token);
         }
+        // Such a segment would lead elsewhere, however it is encoded.
+        let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+        let parts = target.repository.split('/').count();
+        if target.repository.split('/').any(odd) || (target.forge != Forge::Gitlab && parts != 2) {
+            return Err(ForgeError::Repository(target.repository));
+        }
         // The HTTP client looks for the process-wide provider; whoever was first has set the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -178,6 +190,9 @@ impl Client {
     /// # Errors
     /// When the forge does not take it.
     pub async fn status(&self, commit: &str, status: &Status) -> Result<(), ForgeError> {
+        if commit.is_empty() || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ForgeError::Commit(commit.to_owned()));
+        }
         let call = protocol::status(&self.target, commit, status);
         let mut round = 0;
         loop {

@@ -221,8 +221,7 @@ fn encoded(text: &str) -> String {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    // A segment of dots would lead elsewhere.
-    if out.chars().all(|letter| letter == '.') { out.replace('.', "%2E") } else { out }
+    out
 }
 
 #[cfg(test)]
@@ -278,7 +277,6 @@ mod tests {
             ("group/sub/project", Forge::Gitlab, "/projects/group%2Fsub%2Fproject"),
             ("42", Forge::Gitlab, "/projects/42"),
             ("owner/na me", Forge::Gitea, "/repos/owner/na%20me"),
-            ("owner/..", Forge::Github, "/repos/owner/%2E%2E"),
             ("owner/a?b#c", Forge::Github, "/repos/owner/a%3Fb%23c"),
         ] {
             assert_eq!(super::repository(&target(repository, forge)), path);

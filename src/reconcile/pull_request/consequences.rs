@@ -16,6 +16,10 @@ use crate::{
 /// Room for the report on access in a comment, in bytes: at first, and when space is short.
 const ROOM: [usize; 3] = [24_000, 8_000, 2_000];
 
+/// The headline of a lock-out.
+const LOCKED_OUT: &str =
+    "After this change no active superuser could sign in. A server refuses to apply it unless it is forced to.";
+
 /// What a change does to people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consequences {
@@ -65,15 +69,22 @@ impl Consequences {
         if !self.lockout.refuses() {
             return String::new();
         }
-        let lines: Vec<String> = self.lockout.render_text().lines().map(prose).collect();
-        let Some((first, rest)) = lines.split_first() else { return String::new() };
-        let items: String = rest.iter().map(|line| format!("> * {}\n", line.trim())).collect();
-        format!("> [!CAUTION]\n> **{first}**\n>\n{items}")
+        let items: String = self.problems().iter().map(|line| format!("> * {}\n", prose(line))).collect();
+        format!("> [!CAUTION]\n> **{LOCKED_OUT}**\n>\n{items}")
+    }
+
+    /// Why each superuser cannot sign in, one line each. The first line of the guard's own report is for who applies.
+    fn problems(&self) -> Vec<String> {
+        self.lockout.render_text().lines().skip(1).map(|line| line.trim().to_owned()).collect()
     }
 
     /// The report for a terminal; empty when nobody's access changes.
     pub fn text(&self) -> String {
-        let lockout = if self.lockout.refuses() { self.lockout.render_text() } else { String::new() };
+        let mut lockout = String::new();
+        if self.lockout.refuses() {
+            lockout = format!("{LOCKED_OUT}\n");
+            lockout.extend(self.problems().iter().map(|line| format!("  {line}\n")));
+        }
         let access = impact::render_text(&self.impact);
         match (access.is_empty(), lockout.is_empty()) {
             (true, _) => lockout,

@@ -2,11 +2,16 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "validate",
     "plan",
+    "diff",
+    "comment",
     "apply",
+    "sources",
+    "reconcile",
+    "approve",
     "export",
     "schema",
     "migrate",
