@@ -14,7 +14,10 @@ use cap_std::{ambient_authority, fs::Dir};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use indexmap::IndexMap;
 
-use super::value::{MapKey, Val};
+use super::{
+    sops::SopsKeys,
+    value::{MapKey, Val},
+};
 
 /// Variables that `!Env` may always see: they exist to be read by the bootstrap blueprint.
 const ALWAYS_ALLOWED: [&str; 2] = ["AUTHENTIK_BOOTSTRAP_", "GATEWRIGHT_BOOTSTRAP_"];
@@ -31,6 +34,8 @@ pub struct Inputs {
     pub environment: Environment,
     /// What `!File` sees.
     pub files: Files,
+    /// Keys for documents that are encrypted by SOPS.
+    pub sops: Arc<SopsKeys>,
     /// Only judging, not applying: what may not be read is unknown, with a warning, instead of an error.
     pub lenient: bool,
     /// Digests of every variable and file that was read, by name; part of a saved plan's preconditions.

@@ -14,6 +14,7 @@ use super::{
     document::Document,
     inputs::{Folder, ReadBeside},
     meta, planfile, secrecy,
+    sops::{self, SopsKeys},
     yaml::{self, Node},
 };
 use crate::{
@@ -35,7 +36,10 @@ pub struct Loaded {
     pub folders: Vec<Option<Folder>>,
     /// Findings about files and structure.
     pub found: Vec<Diagnostic>,
+    /// Keys for files that are encrypted by SOPS.
+    sops: Arc<SopsKeys>,
     with_bom: BTreeSet<FileId>,
+    encrypted: BTreeSet<FileId>,
     /// The trees of all texts that could be parsed, until their secrets are hidden.
     trees: Vec<Arc<Node>>,
     /// Number of files that were looked at, usable or not.
@@ -52,6 +56,11 @@ pub enum Labelled {
 }
 
 impl Loaded {
+    /// Nothing yet, with the keys for documents that are encrypted.
+    pub fn with_keys(sops: Arc<SopsKeys>) -> Loaded {
+        Loaded { sops, ..Loaded::default() }
+    }
+
     /// Adds files and folders given by a person. `source` is the name under which ownership is recorded.
     pub fn add_paths(&mut self, paths: &[PathBuf], source: &str, labelled: Labelled) {
         let mut seen = BTreeSet::new();
@@ -93,6 +102,11 @@ impl Loaded {
     /// Whether a file started with a byte-order mark, which its text here does not have.
     pub fn has_bom(&self, file: FileId) -> bool {
         self.with_bom.contains(&file)
+    }
+
+    /// Whether a file is encrypted, so that no text in it can be changed without breaking its seal.
+    pub fn is_encrypted(&self, file: FileId) -> bool {
+        self.encrypted.contains(&file)
     }
 
     /// Adds a text that is no file: a document stored in the database or embedded in the program.
@@ -242,6 +256,11 @@ impl Loaded {
             self.sources.censor(&mut self.found);
             return;
         };
+        let written = root.clone();
+        let Some(root) = sops::decrypt(&root, &self.sops, &mut self.found) else { return };
+        if !Arc::ptr_eq(&written, &root) {
+            self.encrypted.insert(file);
+        }
         self.trees.push(root.clone());
         let mut document = Document::read(file, path, source, &root, &mut self.found);
         document.full_path = name.replace('\\', "/");

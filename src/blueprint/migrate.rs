@@ -42,7 +42,10 @@ pub fn rewrite(loaded: &Loaded, found: &[Diagnostic]) -> Rewritten {
             _ => None,
         };
         match (edit, finding.span()) {
-            (Some(edit), Some(span)) => edits.entry(span.file).or_default().push(edit),
+            // A file under a seal is for its own editor to change.
+            (Some(edit), Some(span)) if !loaded.is_encrypted(span.file) => {
+                edits.entry(span.file).or_default().push(edit)
+            }
             _ => rewritten.left.push(finding.clone()),
         }
     }

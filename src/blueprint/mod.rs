@@ -18,6 +18,7 @@ pub mod render;
 pub mod resolve;
 pub mod secrecy;
 pub mod shipped;
+pub mod sops;
 pub mod tags;
 pub mod value;
 pub mod yaml;

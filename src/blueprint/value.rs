@@ -244,7 +244,7 @@ impl Val {
 
     /// The value of an untagged scalar node.
     pub fn of_scalar(scalar: &yaml::Scalar) -> Val {
-        match &scalar.value {
+        let value = match &scalar.value {
             yaml::Value::Null => Val::Null,
             yaml::Value::Bool(truth) => Val::Bool(*truth),
             yaml::Value::Int(number) => Val::Int(*number),
@@ -253,7 +253,8 @@ impl Val {
             yaml::Value::Text => Val::Text(scalar.text.clone()),
             yaml::Value::Date(iso) | yaml::Value::DateTime(iso) => Val::text(iso.as_str()).into_time(),
             yaml::Value::Binary(bytes) => Val::text(String::from_utf8_lossy(bytes).as_ref()),
-        }
+        };
+        value.secret_if(scalar.secret)
     }
 
     /// The value of a node without any tag in it, and nothing where there is one.

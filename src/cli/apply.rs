@@ -20,6 +20,7 @@ use crate::{
         planfile::{self, PlanFile},
         render,
     },
+    reconcile::{guard, lockout::Lockout},
     registry::registry,
     store::{Broken, Committed, Store, StoreError},
 };
@@ -43,6 +44,9 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Apply even a plan after which no administrator could sign in any more
+    #[arg(long)]
+    force: bool,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -141,6 +145,12 @@ async fn apply_paths(
             let text = plan::plan_text(session, &prepared, args.verbose, session.terminal.stdout_colour);
             output::print(&text)?;
         }
+        if !args.force && !prepared.plan().is_empty() {
+            let found = guard::check(store, prepared.plan(), &prepared.planned.model).await?;
+            if found.refuses() {
+                return locks_out(session, args, &found);
+            }
+        }
         if attempt == 1 && !prepared.plan().is_empty() && !confirmed(session, args, counts)? {
             return Ok(ExitCode::FAILURE);
         }
@@ -162,6 +172,19 @@ async fn apply_paths(
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Refuses a plan after which nobody could administer the system.
+fn locks_out(session: &Session, args: &Args, found: &Lockout) -> anyhow::Result<ExitCode> {
+    if args.json {
+        let value = json!({ "version": 1, "kind": "applied", "refused": true, "rows_written": 0, "stale": [], "diagnostics": [], "lock_out": found });
+        output::print(&format!("{value:#}\n"))?;
+    }
+    session.terminal.error(&anyhow::anyhow!("{}", found.render_text().trim_end()));
+    if !args.json {
+        eprintln!("Nothing was written. If this is what you want, apply it with --force.");
     }
     Ok(ExitCode::FAILURE)
 }

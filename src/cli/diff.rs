@@ -86,6 +86,7 @@ struct Shown {
     found: Vec<Diagnostic>,
     /// Names of the revisions.
     revisions: [String; 2],
+    moved_on: bool,
     notes: Vec<String>,
 }
 
@@ -110,7 +111,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         notes.push("there is no blueprint left; a source without blueprints is not applied".to_owned());
     }
     let revisions = [pair.base.revision.name, pair.head.revision.name];
-    let shown = Shown { registry, compared, consequences, found, revisions, notes };
+    let shown = Shown { registry, compared, consequences, found, revisions, moved_on: pair.moved_on, notes };
     shown.print(session, if args.json { PlanFormat::Json } else { args.format }, args.verbose)?;
     if shown.is_refused() {
         return Ok(ExitCode::FAILURE);
@@ -190,6 +191,12 @@ impl Shown {
             eprintln!("{}", output::closing_line(&self.found));
         }
         if !session.global.quiet {
+            if self.moved_on {
+                eprintln!(
+                    "note: compared with {}, where the changes began; it has moved on since",
+                    short(&self.revisions[0])
+                );
+            }
             for aside in self.asides() {
                 eprintln!("note: {}", render::escape::visible(&aside));
             }
@@ -202,10 +209,11 @@ impl Shown {
         let warnings: Vec<String> =
             self.asides().into_iter().chain(findings.map(|finding| output::warning(sources, finding))).collect();
         let [from, to] = [&self.revisions[0], &self.revisions[1]].map(|revision| short(revision));
+        let began = if self.moved_on { " (where the changes began; it has moved on since)" } else { "" };
         let options = render::MarkdownOptions {
             alert: self.consequences.alert(),
             access: self.consequences.access(),
-            origin: Some(format!("Blueprints of `{to}` against those of `{from}`, without a database.")),
+            origin: Some(format!("Blueprints of `{to}` against those of `{from}`{began}, without a database.")),
             ..render::MarkdownOptions::default()
         };
         let Compared { plan, before, after, .. } = &self.compared;

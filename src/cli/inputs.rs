@@ -1,15 +1,17 @@
 //! Arguments that name blueprints and what they may see.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, bail};
 use indexmap::IndexMap;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::Session;
 use crate::{
     blueprint::{
         inputs::{Environment, Files, Inputs, parse_env_file},
+        sops::SopsKeys,
         value::{MapKey, Val},
     },
     config::Config,
@@ -30,6 +32,10 @@ pub struct InputArgs {
     /// Let !File read files below this folder as well as below the blueprints' own
     #[arg(long, value_name = "DIR")]
     allow_files: Vec<PathBuf>,
+    /// Decrypt files of SOPS with the age identities of this file, instead of the one named by
+    /// GATEWRIGHT_AGE_KEY_FILE or SOPS_AGE_KEY_FILE
+    #[arg(long, value_name = "FILE")]
+    age_key_file: Vec<PathBuf>,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -68,6 +74,27 @@ impl InputArgs {
         let environment =
             Environment::new(given, process, &patterns).context("blueprints.allow_env takes globs such as APP_*")?;
         let files = Files::new(config.blueprints.allow_files.iter().chain(&self.allow_files).cloned());
-        Ok(Inputs { context, environment, files, ..Inputs::default() })
+        let sops = Arc::new(self.sops_keys(session)?);
+        Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
+    }
+
+    /// The keys for encrypted documents.
+    fn sops_keys(&self, session: &Session) -> anyhow::Result<SopsKeys> {
+        let named = ["GATEWRIGHT_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE"].iter();
+        let named = named.filter_map(|name| session.environment.get(name)).find(|path| !path.is_empty());
+        let paths = match self.age_key_file.as_slice() {
+            [] => named.map(PathBuf::from).into_iter().collect(),
+            given => given.to_vec(),
+        };
+        let mut keys = SopsKeys::default();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).map(Zeroizing::new);
+            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+            match SopsKeys::parse(&text) {
+                Ok(more) => keys.append(more),
+                Err(line) => bail!("{}:{line}: write age identities (AGE-SECRET-KEY-1…), one a line", path.display()),
+            }
+        }
+        Ok(keys)
     }
 }

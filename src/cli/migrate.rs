@@ -40,7 +40,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let mut inputs = args.inputs.inputs(session, &config)?;
     inputs.lenient = true;
     let model = Model::empty(Arc::new(registry()?));
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
     loaded.add_paths(&args.paths, "cli", Labelled::Take);
     loaded.arrange(&model, false);
     let options = Options { offline: true, last_wins: true };

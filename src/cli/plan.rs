@@ -139,7 +139,7 @@ async fn prepare_with(
     people: bool,
 ) -> anyhow::Result<Prepared> {
     let registry = Arc::new(registry()?);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
     loaded.add_paths(paths, "cli", Labelled::SkipInFolders);
     let options = Options { offline: false, last_wins };
     let question = |plan: &Plan, before: &Model, after: &Model| {

@@ -43,7 +43,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     inputs.lenient = true;
     let registry = Arc::new(registry()?);
     let model = Model::empty(registry);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
     loaded.add_paths(&args.paths, "cli", Labelled::Take);
     loaded.arrange(&model, args.last_wins);
     let options = Options { offline: true, last_wins: args.last_wins };

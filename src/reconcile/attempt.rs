@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
 
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use super::{
     content::{Content, FetchError},
     gate::{self, Facts, Refusal},
-    obtain,
+    guard,
+    obtain::{self, Kept},
     settings::Settings,
     source::OnDrift,
     state::{Applied, Basis, ConditionType, Drift, Pending, State},
@@ -28,10 +30,11 @@ use crate::{
         load::Loaded,
         plan::Plan,
         render,
+        sops::SopsKeys,
         value::{MapKey, Val},
     },
     store::{
-        RunRecord, SourceRecord, StoreError,
+        RunRecord, SourceRecord, Store, StoreError,
         changeset::{Lease, Outcome, Run, SourceWrite},
     },
 };
@@ -47,6 +50,8 @@ const KEPT_CHANGES: usize = 200;
 pub struct Memory {
     /// What was found to need nothing, at which revision of the store.
     verified: Option<Basis>,
+    /// What was fetched last.
+    kept: Kept,
 }
 
 /// What an attempt came to.
@@ -127,6 +132,31 @@ pub fn state_of(record: Option<&SourceRecord>) -> State {
     record.and_then(|record| serde_json::from_value(record.state.clone()).ok()).unwrap_or_default()
 }
 
+/// What is stored about a source.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Where it stands.
+    pub state: State,
+    /// The process that holds, or held last, the right to write for it.
+    pub holder: String,
+    /// When that right ends, in microseconds since 1970; 0 when nobody has it.
+    pub lease_until: i64,
+}
+
+/// Reads what is stored about a source.
+///
+/// # Errors
+/// When the store fails.
+pub async fn known(store: &Store, source: &str) -> Result<Known, StoreError> {
+    let record = store.source(source).await?;
+    let state = state_of(record.as_ref());
+    Ok(record.map_or_else(Known::default, |record| Known {
+        state,
+        holder: record.holder,
+        lease_until: record.lease_until,
+    }))
+}
+
 impl<'a> Attempt<'a> {
     fn new(
         around: &'a Surroundings,
@@ -162,7 +192,7 @@ impl<'a> Attempt<'a> {
         }
         let started = Instant::now();
         let known = self.state.applied.as_ref().map(|applied| applied.revision.clone());
-        let fetched = obtain::content(self.around, self.settings, known.as_ref()).await;
+        let fetched = obtain::content(self.around, self.settings, known.as_ref(), &mut memory.kept).await;
         self.took("fetch", started);
         let content = match fetched {
             Ok(content) => content,
@@ -179,10 +209,7 @@ impl<'a> Attempt<'a> {
         }
         let inputs = match self.inputs() {
             Ok(inputs) => inputs,
-            Err(error) => {
-                let message = format!("`allow_env` holds a pattern that is none: {error}");
-                return self.failed("Misconfigured", &message, &[], None, false).await;
-            }
+            Err(message) => return self.failed("Misconfigured", &message, &[], None, false).await,
         };
         let store = self.around.store.poll().await?.revision;
         let now = self.basis(&content, &inputs, store);
@@ -232,21 +259,33 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the documents of the source may see: at most what the server allows.
-    fn inputs(&self) -> Result<Inputs, globset::Error> {
+    ///
+    /// # Errors
+    /// Which setting of the source means nothing.
+    fn inputs(&self) -> Result<Inputs, String> {
         let base = &self.around.inputs;
         let mut context: IndexMap<MapKey, Val> = base.context.clone();
         for (key, value) in &self.settings.context {
             context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
         }
         let environment = match &self.settings.allow_env {
-            Some(patterns) => base.environment.narrowed(patterns)?,
+            Some(patterns) => {
+                let narrowed = base.environment.narrowed(patterns);
+                narrowed.map_err(|error| format!("`allow_env` holds a pattern that is none: {error}"))?
+            }
             None => base.environment.clone(),
         };
         let files = match &self.settings.allow_files {
             Some(folders) => base.files.narrowed(folders),
             None => base.files.clone(),
         };
-        Ok(Inputs { context, environment, files, ..Inputs::default() })
+        let sops = match &self.settings.age_keys {
+            Some(keys) => SopsKeys::parse(keys.expose())
+                .map(Arc::new)
+                .map_err(|line| format!("line {line} of `age_keys` is no identity of age"))?,
+            None => base.sops.clone(),
+        };
+        Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
     }
 
     async fn missing_dependency(&self) -> Result<Option<String>, AttemptError> {
@@ -264,9 +303,9 @@ impl<'a> Attempt<'a> {
         Ok(None)
     }
 
-    async fn plan(&mut self, content: Content, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
+    async fn plan(&mut self, content: Arc<Content>, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
-        let mut loaded = self.load(&content);
+        let mut loaded = self.load(&content, &inputs);
         let planned = drive::plan_source(
             &self.around.store,
             &self.around.registry,
@@ -322,7 +361,13 @@ impl<'a> Attempt<'a> {
         if declared_before && self.settings.on_drift == OnDrift::Report && !consented {
             return self.drifted(&plan, digest, detail).await;
         }
-        let lock_out = None;
+        let lock_out = match forced || plan.is_empty() {
+            true => None,
+            false => {
+                let found = guard::check(&self.around.store, &plan, &planned.model).await?;
+                found.refuses().then(|| found.render_text().trim_end().to_owned())
+            }
+        };
         let refusal = gate::judge(self.settings, &self.around.registry, &plan, &Facts { owned, lock_out });
         if let Some(refusal) = refusal.filter(|_| !forced) {
             return self.refused(refusal, Outcome::Refused, digest, detail).await;
@@ -339,8 +384,8 @@ impl<'a> Attempt<'a> {
         self.apply(&plan, basis, detail, memory, content).await
     }
 
-    fn load(&self, content: &Content) -> Loaded {
-        let mut loaded = Loaded::default();
+    fn load(&self, content: &Content, inputs: &Inputs) -> Loaded {
+        let mut loaded = Loaded::with_keys(inputs.sops.clone());
         for file in &content.files {
             let shown = obtain::shown(self.settings, &file.path);
             loaded.add_held(&shown, &file.path, &self.settings.name, &file.bytes, content.beside.as_ref());
@@ -450,7 +495,7 @@ impl<'a> Attempt<'a> {
         mut basis: Basis,
         detail: Vec<(&'static str, Value)>,
         memory: &mut Memory,
-        content: Content,
+        content: Arc<Content>,
     ) -> Result<Step, AttemptError> {
         let Some(lease) = self.lease().await? else { return Ok(Step::Done(Attempted::Busy)) };
         // Someone who held it before may have done the work meanwhile.
@@ -463,7 +508,7 @@ impl<'a> Attempt<'a> {
         if !plan.is_empty() {
             basis.store += 1;
         }
-        self.state.applied = Some(Applied { revision: content.revision, basis: basis.clone(), at: now });
+        self.state.applied = Some(Applied { revision: content.revision.clone(), basis: basis.clone(), at: now });
         self.state.drift = None;
         self.state.pending = None;
         self.condition(true, "Applied", "the newest revision is applied");

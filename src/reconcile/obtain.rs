@@ -1,32 +1,166 @@
 //! Getting the content of a source, wherever it is.
 
-use std::path::Path;
-
-use crate::blueprint::shipped;
-
-use super::{
-    content::{Content, FetchError, FetchReason, Revision, SourceFile},
-    settings::{Origin, Settings},
-    surroundings::Surroundings,
+use std::{
+    fs::{File, TryLockError},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
 };
 
-/// The content of a source at its newest revision. `known` is the revision that was applied last.
+use zeroize::Zeroizing;
+
+use super::{
+    content::{Budget, Content, FetchError, FetchReason, Revision, Selection, SourceFile},
+    directory,
+    git::{self, Credentials, Follow, Trust, Verification},
+    oci,
+    settings::{Origin, Secret, Settings},
+    source::git::{GitSource, Verify},
+    surroundings::Surroundings,
+};
+use crate::{blueprint::shipped, model::SecretText};
+
+/// Content that was fetched last, for origins that only say that nothing changed.
+pub type Kept = Option<Arc<Content>>;
+
+/// The content of a source at its newest revision. `known` is the revision that was applied last; `kept` is what this
+/// function gave last, if it is still there.
 ///
 /// # Errors
 /// Why there is none to be had.
 pub async fn content(
     around: &Surroundings,
     settings: &Settings,
-    _known: Option<&Revision>,
+    known: Option<&Revision>,
+    kept: &mut Kept,
+) -> Result<Arc<Content>, FetchError> {
+    let budget = around.budget;
+    let content = match &settings.origin {
+        Origin::Shipped => shipped_content(),
+        Origin::Inline { content } => inline(content),
+        Origin::Directory { location, selection } => directory::read(location, selection, &budget)?,
+        Origin::File { path } => file(&around.folders, path, &budget)?,
+        Origin::Oci { reference, username, password, ca_certificate } => {
+            let origin = oci::Origin {
+                reference: reference.clone(),
+                username: username.clone(),
+                password: password.as_ref().map(|password| SecretText(password.expose().to_owned())),
+                ca_certificate: ca_certificate.clone(),
+                allow_plain: around.allow_plain,
+            };
+            let last = kept.as_ref().map(|content| content.revision.clone());
+            match (oci::fetch(&origin, &budget, last.as_ref()).await?, kept.clone()) {
+                (Some(content), _) => content,
+                (None, Some(content)) => return Ok(content),
+                (None, None) => return Err(FetchError::new(FetchReason::Corrupt, "the registry sent nothing")),
+            }
+        }
+        Origin::Git { declared, selection, password, private_key, passphrase } => {
+            let secrets = [password, private_key, passphrase].map(|secret| secret.as_ref().map(Secret::zeroizing));
+            let origin = git_origin(around, declared, secrets)?;
+            from_git(around, settings, &origin, selection, known)?
+        }
+    };
+    let content = Arc::new(content);
+    *kept = Some(content.clone());
+    Ok(content)
+}
+
+type Secrets = [Option<Zeroizing<String>>; 3];
+
+fn git_origin(
+    around: &Surroundings,
+    declared: &GitSource,
+    [password, private_key, passphrase]: Secrets,
+) -> Result<git::Origin, FetchError> {
+    let misconfigured = |why: String| FetchError::new(FetchReason::Misconfigured, why);
+    let follow = if !declared.commit.is_empty() {
+        Follow::Commit(declared.commit.clone())
+    } else if !declared.semver.is_empty() {
+        let range = semver::VersionReq::parse(&declared.semver);
+        Follow::Semver(range.map_err(|error| misconfigured(format!("semver: {error}")))?)
+    } else if !declared.tag.is_empty() {
+        Follow::Tag(declared.tag.clone())
+    } else if !declared.branch.is_empty() {
+        Follow::Branch(declared.branch.clone())
+    } else {
+        Follow::DefaultBranch
+    };
+    let now = jiff::Timestamp::from_microsecond(around.clock.now_us());
+    let now = now.map_err(|error| misconfigured(format!("the clock is out of range: {error}")))?;
+    let trust = Trust { keys: declared.trusted_keys.clone(), now };
+    Ok(git::Origin {
+        follow,
+        credentials: Credentials { username: declared.username.clone(), password, private_key, passphrase },
+        known_hosts: declared.known_hosts.clone(),
+        ca_certificate: declared.ca_certificate.clone(),
+        force_push: declared.force_push,
+        verify: match declared.verify {
+            Verify::Nothing => Verification::Nothing,
+            Verify::Commit => Verification::Commit(trust),
+            Verify::Tag => Verification::Tag(trust),
+        },
+        allow_local: around.allow_plain,
+        allow_plain: around.allow_plain,
+        ..git::Origin::new(&declared.url)
+    })
+}
+
+/// How often a process looks whether another has done with the cache of a repository.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Fetches from a repository into the source's own cache, which processes of one machine use one after the other.
+fn from_git(
+    around: &Surroundings,
+    settings: &Settings,
+    origin: &git::Origin,
+    selection: &Selection,
+    known: Option<&Revision>,
 ) -> Result<Content, FetchError> {
-    match &settings.origin {
-        Origin::Shipped => Ok(shipped_content()),
-        Origin::Inline { content } => Ok(inline(content)),
-        Origin::Directory { .. } | Origin::File { .. } | Origin::Git { .. } | Origin::Oci { .. } => {
-            let _ = around;
-            Err(FetchError::new(FetchReason::Misconfigured, "not yet"))
+    let local = |what: &str, error: &std::io::Error| {
+        let message = format!("{what} of {} cannot be used: {error}", settings.name);
+        FetchError::new(FetchReason::Local, message)
+    };
+    let folder = around.cache.join("git");
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| local("the folder for the cache", &error))?;
+    // The name may hold anything that a path must not.
+    let name = blake3::hash(settings.name.as_bytes()).to_hex();
+    let name = &name[..32];
+    let lock = File::create(folder.join(format!("{name}.lock"))).map_err(|error| local("the lock", &error))?;
+    let started = Instant::now();
+    while let Err(error) = lock.try_lock() {
+        match error {
+            TryLockError::WouldBlock if started.elapsed() < around.budget.time => std::thread::sleep(LOOK),
+            TryLockError::WouldBlock => {
+                return Err(FetchError::new(
+                    FetchReason::TimedOut,
+                    "another process is fetching and does not come to an end",
+                ));
+            }
+            TryLockError::Error(error) => return Err(local("the lock", &error)),
         }
     }
+    git::fetch(origin, selection, &around.budget, &folder.join(name), known, &AtomicBool::new(false))
+}
+
+/// One file of the blueprint folders: the first folder that has it counts.
+fn file(folders: &[PathBuf], path: &str, budget: &Budget) -> Result<Content, FetchError> {
+    let misconfigured = |why: String| FetchError::new(FetchReason::Misconfigured, why);
+    let pattern = globset::escape(path);
+    let selection = Selection::new("", &[pattern], &[]).map_err(|error| misconfigured(error.to_string()))?;
+    for folder in folders {
+        match directory::read(folder, &selection, budget) {
+            Err(error) if matches!(error.reason, FetchReason::Empty | FetchReason::SourceGone) => {}
+            other => return other,
+        }
+    }
+    let gone = format!("there is no blueprint {path} in the blueprint folders of this server");
+    Err(FetchError::new(FetchReason::SourceGone, gone))
 }
 
 fn shipped_content() -> Content {

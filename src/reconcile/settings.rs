@@ -71,6 +71,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// A copy that is wiped when it is dropped.
+    pub fn zeroizing(&self) -> Zeroizing<String> {
+        Zeroizing::clone(&self.0)
+    }
 }
 
 impl From<Zeroizing<String>> for Secret {

@@ -2,21 +2,23 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, watch as value},
     task::JoinHandle,
     time::Instant,
 };
 
 use super::{
     attempt::{self, Attempted, Memory},
-    settings::{self, Secret, Settings},
+    settings::{self, Origin, Secret, Settings},
     surroundings::Surroundings,
     trigger::Trigger,
+    watch::{self, Watch},
 };
 
 /// How often a process looks for requests and changed declarations.
@@ -32,7 +34,7 @@ const KEPT_TRIGGERS: usize = 16;
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
-    hooks: watch::Receiver<HashMap<String, Option<Secret>>>,
+    hooks: value::Receiver<HashMap<String, Option<Secret>>>,
 }
 
 enum Command {
@@ -73,9 +75,9 @@ impl Handle {
 }
 
 /// Starts reconciling. It ends, after the attempts under way, when `stop` says so or is dropped.
-pub fn start(around: Surroundings, stop: watch::Receiver<bool>) -> (Handle, JoinHandle<()>) {
+pub fn start(around: Surroundings, stop: value::Receiver<bool>) -> (Handle, JoinHandle<()>) {
     let (commands, inbox) = mpsc::channel(256);
-    let (hooks_out, hooks) = watch::channel(HashMap::new());
+    let (hooks_out, hooks) = value::channel(HashMap::new());
     let supervisor = Supervisor {
         around: Arc::new(around),
         workers: HashMap::new(),
@@ -92,7 +94,7 @@ struct Supervisor {
     around: Arc<Surroundings>,
     workers: HashMap<String, Worker>,
     commands: mpsc::Sender<Command>,
-    hooks: watch::Sender<HashMap<String, Option<Secret>>>,
+    hooks: value::Sender<HashMap<String, Option<Secret>>>,
     /// Revision of the store at which the declarations were read.
     revision: Option<i64>,
     /// Requests that were passed on, by source.
@@ -102,13 +104,13 @@ struct Supervisor {
 }
 
 struct Worker {
-    settings: watch::Sender<Arc<Settings>>,
+    settings: value::Sender<Arc<Settings>>,
     triggers: mpsc::Sender<Trigger>,
     task: JoinHandle<()>,
 }
 
 impl Supervisor {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, mut stop: value::Receiver<bool>) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -220,7 +222,7 @@ impl Supervisor {
     }
 
     fn employ(&self, settings: Arc<Settings>) -> Worker {
-        let (settings_out, settings_in) = watch::channel(settings);
+        let (settings_out, settings_in) = value::channel(settings);
         let (triggers, triggered) = mpsc::channel(KEPT_TRIGGERS);
         let work = work(self.around.clone(), settings_in, triggers.downgrade(), triggered, self.commands.downgrade());
         Worker { settings: settings_out, triggers, task: tokio::spawn(work) }
@@ -230,7 +232,7 @@ impl Supervisor {
 /// The life of one source.
 async fn work(
     around: Arc<Surroundings>,
-    mut settings: watch::Receiver<Arc<Settings>>,
+    mut settings: value::Receiver<Arc<Settings>>,
     own: mpsc::WeakSender<Trigger>,
     mut triggers: mpsc::Receiver<Trigger>,
     supervisor: mpsc::WeakSender<Command>,
@@ -320,15 +322,57 @@ fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.9 + f64::from(byte[0]) / 255.0 * 0.2)
 }
 
-/// The watch on a source's folder.
+/// The watch on a source's folders.
 #[derive(Default)]
 struct Watching {
-    digest: String,
+    folders: Vec<PathBuf>,
+    watches: Vec<Watch>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Watching {
-    fn follow(&mut self, _: &Surroundings, settings: &Settings, _: &mpsc::WeakSender<Trigger>) {
-        self.digest.clone_from(&settings.digest);
+    /// Watches what the source reads, and nothing else any more.
+    fn follow(&mut self, around: &Surroundings, settings: &Settings, triggers: &mpsc::WeakSender<Trigger>) {
+        let folders = match &settings.origin {
+            Origin::Directory { location, selection } => vec![location.join(&selection.folder)],
+            Origin::File { .. } => around.folders.clone(),
+            _ => Vec::new(),
+        };
+        let folders = if settings.suspended { Vec::new() } else { folders };
+        if folders == self.folders {
+            return;
+        }
+        self.end();
+        for folder in &folders {
+            match Watch::start(folder.clone(), watch::Options::default()) {
+                Ok((watch, mut changes)) => {
+                    let triggers = triggers.clone();
+                    self.watches.push(watch);
+                    self.tasks.push(tokio::spawn(async move {
+                        while changes.changed().await.is_ok() {
+                            let Some(triggers) = triggers.upgrade() else { return };
+                            let _ = triggers.try_send(Trigger::Files);
+                        }
+                    }));
+                }
+                Err(error) => {
+                    let folder = folder.display();
+                    tracing::warn!(%folder, %error, "the folder cannot be watched; it is looked at in intervals");
+                }
+            }
+        }
+        self.folders = folders;
+    }
+
+    fn end(&mut self) {
+        self.watches.clear();
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

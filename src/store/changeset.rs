@@ -27,7 +27,7 @@ pub struct Changeset {
 pub struct SourceWrite {
     /// The lease under which the plan was made.
     pub lease: Lease,
-    /// The source's new state, as the reconciler keeps it.
+    /// The source's new state, as the reconciler keeps it: a mapping, whose `run` becomes the number of the recorded run.
     pub state: Value,
 }
 

@@ -28,6 +28,9 @@ use super::{
 /// Called with the text of each statement of a commit, before it runs.
 pub type Observer = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Says of each statement, by its text, whether it is to fail as it would when the connection breaks.
+pub type Faults = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
 /// How long a request waits for a free connection.
@@ -119,7 +122,7 @@ impl Pool {
                 Inner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
         };
-        Ok(Tx { inner, observer: None })
+        Ok(Tx { inner, observer: None, faults: None })
     }
 
     /// A transaction that alone may write; waits for its turn.
@@ -138,7 +141,7 @@ impl Pool {
                     observer("BEGIN IMMEDIATE");
                 }
                 match pool.begin_with("BEGIN IMMEDIATE").await {
-                    Ok(tx) => Ok(Tx { inner: Inner::Sqlite(tx), observer }),
+                    Ok(tx) => Ok(Tx { inner: Inner::Sqlite(tx), observer, faults: None }),
                     Err(error) if is_busy(&error) => Err(BeginError::Taken("another process".to_owned())),
                     Err(error) => Err(BeginError::Failed(error)),
                 }
@@ -148,7 +151,7 @@ impl Pool {
                     observer("BEGIN");
                 }
                 let tx = pool.begin().await.map_err(BeginError::Failed)?;
-                let mut tx = Tx { inner: Inner::Postgres(tx), observer };
+                let mut tx = Tx { inner: Inner::Postgres(tx), observer, faults: None };
                 let label: String = format!("gatewright (process {}) for {actor}", std::process::id())
                     .chars()
                     .map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' })
@@ -209,6 +212,7 @@ impl Pool {
 pub(super) struct Tx {
     inner: Inner,
     observer: Option<Observer>,
+    faults: Option<Faults>,
 }
 
 enum Inner {
@@ -219,7 +223,7 @@ enum Inner {
 impl Tx {
     /// Runs a statement and gives the number of rows that it wrote.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64> {
-        self.observe(statement.text());
+        self.observe(statement.text())?;
         match &mut self.inner {
             Inner::Sqlite(tx) => Ok(bind_sqlite(statement).execute(&mut **tx).await?.rows_affected()),
             Inner::Postgres(tx) => Ok(bind_postgres(statement).execute(&mut **tx).await?.rows_affected()),
@@ -228,7 +232,7 @@ impl Tx {
 
     /// Runs a query and gives all its rows.
     pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>> {
-        self.observe(statement.text());
+        self.observe(statement.text())?;
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let rows = bind_sqlite(statement).fetch_all(&mut **tx).await?;
@@ -248,7 +252,7 @@ impl Tx {
         statement: Statement,
         mut take: impl FnMut(Row) -> std::result::Result<(), StoreError> + Send,
     ) -> std::result::Result<(), StoreError> {
-        self.observe(statement.text());
+        self.observe(statement.text()).doing(doing)?;
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let mut rows = bind_sqlite(statement).fetch(&mut **tx);
@@ -268,7 +272,7 @@ impl Tx {
 
     /// Runs a migration, which may hold several statements.
     pub(super) async fn execute_script(&mut self, script: &'static str) -> Result<()> {
-        self.observe(script);
+        self.observe(script)?;
         match &mut self.inner {
             Inner::Sqlite(tx) => sqlx::raw_sql(sql::without_collation(script)).execute(&mut **tx).await.map(drop),
             Inner::Postgres(tx) => sqlx::raw_sql(script).execute(&mut **tx).await.map(drop),
@@ -287,7 +291,7 @@ impl Tx {
     }
 
     pub(super) async fn commit(self) -> Result<()> {
-        self.observe("COMMIT");
+        self.observe("COMMIT")?;
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await,
             Inner::Postgres(tx) => tx.commit().await,
@@ -301,10 +305,20 @@ impl Tx {
         }
     }
 
-    fn observe(&self, text: &str) {
+    fn observe(&self, text: &str) -> Result<()> {
         if let Some(observer) = &self.observer {
             observer(text);
         }
+        match &self.faults {
+            Some(faults) if faults(text) => Err(sqlx::Error::Io(std::io::Error::other("a planted fault"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The transaction with statements that fail when told to.
+    pub(super) fn with_faults(mut self, faults: Option<Faults>) -> Tx {
+        self.faults = faults;
+        self
     }
 }
 

@@ -44,7 +44,7 @@ use zeroize::Zeroizing;
 
 pub use audit::{AuditFault, AuditReport, ChangeRecord};
 pub use commit::Committed;
-pub use db::Observer;
+pub use db::{Faults, Observer};
 pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
 pub use migrations::SCHEMA_VERSION;
@@ -70,6 +70,8 @@ pub struct StoreOptions {
     pub batch_rows: usize,
     /// Called before each statement of a commit; for tests.
     pub observer: Option<Observer>,
+    /// Has statements fail; for tests.
+    pub faults: Option<Faults>,
     /// How long a writer waits for its turn.
     pub lock_wait: Duration,
     /// Identity of a store that is made; random when none is given. Without effect on one that exists.
@@ -84,6 +86,7 @@ impl StoreOptions {
             max_connections: 8,
             batch_rows: 200,
             observer: None,
+            faults: None,
             lock_wait: Duration::from_secs(30),
             instance: None,
         }
@@ -263,7 +266,8 @@ impl Store {
     }
 
     async fn begin_read(&self) -> Result<(Tx, Meta), StoreError> {
-        let mut tx = self.inner.pool.begin_read().await.doing("beginning to read")?;
+        let tx = self.inner.pool.begin_read().await.doing("beginning to read")?;
+        let mut tx = tx.with_faults(self.inner.options.faults.clone());
         let meta = if tx.has_table("meta").await.doing("looking for the schema")? {
             meta::read(&mut tx).await?
         } else {
@@ -286,7 +290,7 @@ impl Store {
         *inner.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor.to_owned());
         let left = wait.saturating_sub(started.elapsed());
         match inner.pool.begin_write(left, actor, observer).await {
-            Ok(tx) => Ok(Turn { tx, _held: held }),
+            Ok(tx) => Ok(Turn { tx: tx.with_faults(inner.options.faults.clone()), _held: held }),
             Err(BeginError::Taken(holder)) => Err(locked(holder)),
             Err(BeginError::Failed(error)) => Err(error).doing("beginning to write"),
         }

@@ -53,10 +53,14 @@ pub(super) async fn check_lease(tx: &mut Tx, lease: &Lease) -> Result<(), StoreE
     if fence == lease.fence { Ok(()) } else { Err(StoreError::Fenced(lease.source.clone())) }
 }
 
-/// Writes where a source stands.
-pub(super) async fn write_state(tx: &mut Tx, write: &SourceWrite) -> Result<(), StoreError> {
+/// Writes where a source stands after a commit, with the number of the run that the commit recorded.
+pub(super) async fn write_state(tx: &mut Tx, write: &SourceWrite, run: Option<i64>) -> Result<(), StoreError> {
+    let mut state = write.state.clone();
+    if let (Some(run), Json::Object(fields)) = (run, &mut state) {
+        fields.insert("run".to_owned(), run.into());
+    }
     let update = Statement::new("UPDATE source_state SET state = $1 WHERE source = $2")
-        .bind(write.state.to_string())
+        .bind(state.to_string())
         .bind(write.lease.source.as_str());
     tx.execute(update).await.doing("recording the state of a source").map(|_| ())
 }

@@ -100,6 +100,14 @@ catalogue! {
         "YAML 1.1 reads some plain scalars as booleans, octal or base-60 numbers or dates. Where text is expected this is rarely meant. Put the value in quotes.";
     YAML_ANCHOR = "GW0019", Error, "an anchor is defined twice",
         "The names after & are unique within a document, so that an alias can only mean one of them. Rename one.";
+    SOPS_NO_KEY = "GW0020", Error, "a file is encrypted and there is no key",
+        "The file was encrypted by SOPS. Give the file with an age identity by --age-key-file, GATEWRIGHT_AGE_KEY_FILE or SOPS_AGE_KEY_FILE; in a source, put the identity into age_keys.";
+    SOPS_WRONG_KEY = "GW0021", Error, "none of the keys decrypts a file",
+        "The file was encrypted by SOPS for the recipients that the message lists, and none of the given age identities belongs to one of them. Only age recipients are supported. Give the right identity, or add a recipient to the file by somebody who can decrypt it.";
+    SOPS_CHANGED = "GW0022", Error, "an encrypted file was changed without its key",
+        "SOPS protects the values of a file and their places. A value, a key or the order of the file is not as it was when the file was encrypted, so nothing of it is used. Restore the file, and change it with `sops edit`.";
+    SOPS_MALFORMED = "GW0023", Error, "an encrypted file cannot be used as it is",
+        "The file has the mark of SOPS, but is not what SOPS writes, or uses a feature that is not supported here: groups of keys, rules about comments, or a tag before an encrypted value.";
 
     // 01xx: documents and entries
     DOCUMENT_ROOT = "GW0101", Error, "the root is not a mapping",

@@ -339,7 +339,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn null(&self, at: usize) -> Finished {
-        let data = Data::Scalar(Scalar { text: self.empty.clone(), style: Style::Plain, value: Value::Null });
+        let data =
+            Data::Scalar(Scalar { text: self.empty.clone(), style: Style::Plain, value: Value::Null, secret: false });
         let node = Arc::new(Node { span: self.span(at..at), tag: None, data });
         Finished { node, weight: 1, height: 0 }
     }
@@ -355,7 +356,7 @@ impl<'a> Builder<'a, '_> {
                 None => self.wrong_data(tag, "a scalar", range.clone()),
             },
         };
-        let data = Data::Scalar(Scalar { text: self.shared_text(text), style, value });
+        let data = Data::Scalar(Scalar { text: self.shared_text(text), style, value, secret: false });
         let node = Arc::new(Node { span: self.span(range), tag: self.blueprint_tag(properties), data });
         Finished { node, weight: 1, height: 0 }
     }

@@ -24,6 +24,14 @@ use crate::base::diagnostic::{Code, Diagnostic, FileId, Span};
 
 pub use resolve::trap;
 
+/// What a plain scalar of this text is; nothing where it is no value.
+pub fn plain_value(text: &str) -> Option<Value> {
+    match resolve::implicit(text) {
+        resolve::Implicit::Value(value) => Some(value),
+        _ => None,
+    }
+}
+
 /// The tags that blueprints define. Any other tag with a single `!` is an error.
 pub const TAGS: &[&str] = &[
     "!KeyOf",
@@ -88,6 +96,8 @@ pub struct Scalar {
     pub style: Style,
     /// Its typed value. The payload of a blueprint tag is always [`Value::Text`].
     pub value: Value,
+    /// It was encrypted in the file, so it is never printed.
+    pub secret: bool,
 }
 
 /// The way a scalar is written.

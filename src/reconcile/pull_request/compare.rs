@@ -117,7 +117,7 @@ pub fn compare(
         declared.entry(row.object).or_insert(place);
     }
 
-    let mut loaded = load(head, how.folder, &BTreeSet::new());
+    let mut loaded = load(head, how.folder, &BTreeSet::new(), &inputs);
     loaded.arrange(&model, how.last_wins);
     let mut run = Run::new(&loaded, &inputs, &secrets, model.clone(), options);
     let mut outcome = run.advance().map_err(CompareError::Needs)?;
@@ -175,7 +175,7 @@ fn apply_base(
     let mut left_out = BTreeSet::new();
     let mut faults = Vec::new();
     loop {
-        let mut loaded = load(base, how.folder, &left_out);
+        let mut loaded = load(base, how.folder, &left_out, inputs);
         loaded.arrange(model, how.last_wins);
         let mut outcome = engine::run(&loaded, inputs, secrets, model, options).map_err(CompareError::Needs)?;
         let found: Vec<&Diagnostic> =
@@ -211,8 +211,8 @@ fn shown(folder: &str, path: &str) -> String {
     if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
-fn load(content: &Content, folder: &str, without: &BTreeSet<String>) -> Loaded {
-    let mut loaded = Loaded::default();
+fn load(content: &Content, folder: &str, without: &BTreeSet<String>, inputs: &Inputs) -> Loaded {
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
     for file in &content.files {
         let name = shown(folder, &file.path);
         if !without.contains(&name) {

@@ -70,6 +70,8 @@ pub struct Pair {
     pub base: Content,
     /// What they lead to.
     pub head: Content,
+    /// Whether `from` has moved on since the changes left it, so that the base is an older commit.
+    pub moved_on: bool,
     /// What a reader must know of how the base was chosen.
     pub notes: Vec<String>,
 }
@@ -89,7 +91,7 @@ pub fn read(
     selection: &Selection,
 ) -> Result<Pair, RevisionError> {
     let repository = open(dir)?;
-    let mut notes = Vec::new();
+    let (mut notes, mut moved_on) = (Vec::new(), false);
     let asked = commit(&repository, from)?;
     let to = to.filter(|name| *name != WORKTREE);
     let head_commit = match to {
@@ -102,10 +104,7 @@ pub fn read(
             Ok(id) if id == asked.id() => {}
             Ok(id) => {
                 base_commit = repository.find_commit(id)?;
-                notes.push(format!(
-                    "compared with {}, where these changes left {from}, which has moved on since",
-                    short(id)
-                ));
+                moved_on = true;
             }
             Err(_) => notes.push(format!(
                 "{from} and {} have no common commit here (a shallow clone?), so all their differences are shown",
@@ -118,7 +117,7 @@ pub fn read(
         (Some(name), Some(commit)) => at_commit(&repository, name, commit, selection)?,
         _ => on_disk(&repository, selection)?,
     };
-    Ok(Pair { base, head, notes })
+    Ok(Pair { base, head, moved_on, notes })
 }
 
 fn open(dir: &Path) -> Result<Repository, RevisionError> {

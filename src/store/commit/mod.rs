@@ -88,7 +88,7 @@ impl Store {
         let (owned_out, owned_in) = rows::ownership(&changes.ownership, &owned, &rows.deleted)?;
         if rows.is_empty() && owned_out.is_empty() && owned_in.is_empty() {
             if let Some(source) = &changes.source {
-                sources::write_state(tx, source).await?;
+                sources::write_state(tx, source, None).await?;
                 turn.tx.commit().await.doing("recording the state of a source")?;
                 return Ok(Committed { revision: meta.revision, ..Committed::default() });
             }
@@ -113,7 +113,7 @@ impl Store {
         writer.rows("writing the revision", &[meta::SET], values).await?;
         let rows_written = writer.written;
         if let Some(source) = &changes.source {
-            sources::write_state(tx, source).await?;
+            sources::write_state(tx, source, Some(run_id)).await?;
         }
 
         turn.tx.commit().await.map_err(|error| {

@@ -5,6 +5,7 @@
 mod check;
 mod comment;
 mod diff;
+mod gitops;
 mod help;
 mod inputs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -16,7 +17,9 @@ mod readme;
 mod saved_plan;
 mod secrets;
 mod serve;
+mod sops;
 mod stock;
+mod two_servers;
 
 use std::{
     path::{Path, PathBuf},

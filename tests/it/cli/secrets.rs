@@ -8,7 +8,7 @@ use gatewright::{
 
 use super::{Desk, Ran, holds};
 
-const SECRETS: [&str; 4] = ["hunter2-hunter2", "tok-tok-tok-tok", "cs-cs-cs-cs-cs", "bind-bind-bind"];
+pub const SECRETS: [&str; 4] = ["hunter2-hunter2", "tok-tok-tok-tok", "cs-cs-cs-cs-cs", "bind-bind-bind"];
 
 const LITERAL: &str = "\
 version: 1
@@ -53,7 +53,7 @@ entries:
 ";
 
 /// Every command that reads a file, in every format.
-const READERS: [&[&str]; 9] = [
+pub const READERS: [&[&str]; 9] = [
     &["validate"],
     &["validate", "--format", "json"],
     &["validate", "--format", "sarif"],
@@ -65,7 +65,7 @@ const READERS: [&[&str]; 9] = [
     &["migrate"],
 ];
 
-fn assert_silent(ran: &Ran, secrets: &[&str]) {
+pub fn assert_silent(ran: &Ran, secrets: &[&str]) {
     for secret in secrets {
         assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{secret} is printed:\n{}", ran.page());
     }

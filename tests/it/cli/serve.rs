@@ -20,7 +20,7 @@ use super::{
 };
 
 /// A server that is ended with this value.
-struct Server {
+pub struct Server {
     child: Child,
     lines: Receiver<String>,
     /// What it has logged so far.
@@ -30,7 +30,7 @@ struct Server {
 
 impl Server {
     /// Starts a server on a free port and waits until it listens.
-    fn start(desk: &Desk, arguments: &[&str]) -> Server {
+    pub fn start(desk: &Desk, arguments: &[&str]) -> Server {
         let mut server = Server::launch(desk, arguments);
         server.wait();
         server
@@ -62,8 +62,18 @@ impl Server {
         }
     }
 
+    /// Waits until an event was logged.
+    fn until(&mut self, what: impl Fn(&Value) -> bool) {
+        let matches = |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|event| what(&event));
+        while !self.log.iter().any(matches) {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|error| panic!("{error}:\n{}", self.log.join("\n")));
+            self.log.push(line);
+        }
+    }
+
     /// The answer to a request: status line and headers, and the body.
-    fn get(&self, path: &str) -> (String, String) {
+    pub fn get(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
@@ -72,10 +82,25 @@ impl Server {
         (head.to_owned(), body.to_owned())
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process.
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Asks the server to end, and gives its code and all that it has logged.
-    fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
-        kill(pid, signal).expect("the server runs");
+    pub fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
+        kill(Pid::from_raw(self.id()), signal).expect("the server runs");
         let status = self.child.wait().expect("it ends");
         let mut log = std::mem::take(&mut self.log);
         log.extend(self.lines.iter());
@@ -85,8 +110,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -134,11 +158,21 @@ fn folders_are_applied_and_a_broken_one_is_reported() {
     );
     desk.write("last/a.yaml", "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: three}}]\n");
     let folders = ["--no-shipped", "--blueprints", "good", "--blueprints", "broken", "--blueprints", "last"];
-    let server = Server::start(&desk, &folders);
+    let mut server = Server::start(&desk, &folders);
+    let named = |name: &str| gatewright::reconcile::declared::folder_name(&desk.path(name));
+    for name in ["good", "last"] {
+        let name = named(name);
+        server.until(|event| event["message"] == "source applied" && event["source"] == name);
+    }
+    let broken = named("broken");
+    server.until(|event| event["level"] == "ERROR" && event["source"] == broken);
     assert!(server.get("/-/health/ready/").0.starts_with("HTTP/1.1 204 "), "what is broken stops nothing else");
     let (code, log) = server.stop(Signal::SIGTERM);
     assert_eq!(code, Some(0));
-    assert!(revision(&desk).contains("revision 2, 2 objects"), "{}", revision(&desk));
+    let listed = desk.expect(1, &["sources", "--json"]).json();
+    let status: Vec<&str> =
+        listed["sources"].as_array().expect("a list").iter().filter_map(|source| source["status"].as_str()).collect();
+    assert_eq!(status, ["stalled", "ready", "ready"]);
     let events: Vec<Value> = log
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("a line of the log is no JSON: {line}")))
@@ -146,11 +180,55 @@ fn folders_are_applied_and_a_broken_one_is_reported() {
         .collect();
     let codes: Vec<&str> = events.iter().filter_map(|event| event["code"].as_str()).collect();
     assert_eq!(codes, ["GW0112", "GW0305", "GW0302"], "{events:#?}");
-    assert!(
-        events.iter().any(|event| event["place"] == "broken/b.yaml:7")
-            && events.iter().any(|event| event["folder"] == "broken")
-    );
+    let place = desk.path("broken/b.yaml:7").display().to_string();
+    assert!(events.iter().any(|event| event["place"] == place.as_str()), "{events:#?}");
     assert!(!log.concat().contains("hunter2"));
+}
+
+/// Files are followed, requests are taken up, and the hook only listens to those who know its secret.
+#[test]
+fn a_server_follows_a_folder() {
+    let mut desk = Desk::new();
+    desk.set("HOOK_SECRET", "a-secret-of-some-length");
+    let group = |note: &str| {
+        format!(
+            "version: 1\nentries: [{{model: authentik_core.group, identifiers: {{name: g}}, attrs: {{attributes: {{note: {note}}}}}}}]\n"
+        )
+    };
+    desk.write("site/a.yaml", &group("one"));
+    desk.write(
+        "gatewright.toml",
+        "[sources.site]\ntype = \"directory\"\nlocation = \"site\"\ninterval = \"hours=1\"\nhook_secret = { env = \"HOOK_SECRET\" }\n",
+    );
+    let mut server = Server::start(&desk, &["--no-shipped"]);
+    let applied =
+        |run: i64| move |event: &Value| event["message"] == "source applied" && event["run"].as_i64() >= Some(run);
+    server.until(applied(2));
+    // As an editor saves: a new file in place of the old one.
+    desk.write("site/.a.yaml.swp", &group("two"));
+    std::fs::rename(desk.path("site/.a.yaml.swp"), desk.path("site/a.yaml")).expect("renamed");
+    server.until(applied(3));
+    desk.expect(0, &["reconcile", "site", "--wait"]);
+    assert!(desk.expect(1, &["reconcile", "sites"]).err.contains("there is no source sites; there are site"));
+    let post = |headers: &str| {
+        let mut stream = TcpStream::connect(&server.address).expect("the server accepts");
+        write!(
+            stream,
+            "POST /hooks/site HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n{headers}\r\n{{}}"
+        )
+        .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(post(""), "HTTP/1.1 403 Forbidden");
+    assert_eq!(post("Authorization: Bearer wrong\r\n"), "HTTP/1.1 403 Forbidden");
+    assert_eq!(post("Authorization: Bearer a-secret-of-some-length\r\n"), "HTTP/1.1 202 Accepted");
+    let listed = desk.expect(0, &["sources"]).out;
+    assert!(listed.starts_with("ready    site  directory, "), "{listed}");
+    let (code, log) = server.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0), "{log:#?}");
+    assert!(!log.concat().contains("a-secret-of-some-length"));
 }
 
 /// A log for people shows findings as every other command does.
@@ -159,11 +237,16 @@ fn a_log_as_text_has_excerpts() {
     let mut desk = Desk::new();
     desk.set("GATEWRIGHT_LOG_FORMAT", "text");
     desk.write("broken/a.yaml", "version: 1\nentries: [\n");
-    // The last step fails, so that the program ends by itself.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let ran = desk.expect(1, &["serve", "--no-shipped", "--blueprints", "broken", "--listen", &address]);
-    assert!(ran.err.contains("error[GW0010]: this `[` is never closed\n --> broken/a.yaml:2:10\n"), "{}", ran.page());
+    let mut server = desk
+        .command(&["serve", "--no-shipped", "--blueprints", "broken", "--listen", "127.0.0.1:0"])
+        .spawn()
+        .expect("the program starts");
+    let lines = BufReader::new(server.stderr.take().expect("standard error")).lines().map_while(Result::ok);
+    let said: Vec<String> = lines.take_while(|line| !line.contains("DocumentsInvalid")).collect();
+    server.kill().and_then(|()| server.wait()).expect("it ends");
+    let text = said.join("\n");
+    let place = desk.path("broken/a.yaml:2:10").display().to_string();
+    assert!(text.contains(&format!("error[GW0010]: this `[` is never closed\n --> {place}\n")), "{text}");
 }
 
 #[tokio::test]

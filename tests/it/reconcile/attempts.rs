@@ -267,3 +267,55 @@ async fn a_source_waits_for_those_that_it_depends_on() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn nobody_locks_everybody_out_by_accident() {
+    on_each(|database| async move {
+        let mut lab = Lab::new(database.store().await);
+        lab.allow(&[("GATEWRIGHT_BOOTSTRAP_PASSWORD", "a-first-password")], &[]);
+        lab.shipped().await;
+        let off = "version: 1\nentries: [{model: authentik_core.user, identifiers: {username: akadmin}, attrs: {is_active: false}}]\n";
+        lab.inline("main", off, json!({})).await;
+        assert_eq!(lab.attempt("main").await, Attempted::Held);
+        let ready = lab.condition("main", "Ready").await;
+        assert!(ready.starts_with("false LockOut: Refused: after this change no active superuser could sign in."), "{ready}");
+        assert!(ready.contains("akadmin: ") && ready.contains("(by this plan)"), "{ready}");
+        let pending = lab.state("main").await.pending.expect("a plan to decide about");
+        lab.request("main", Request { approve: Some(pending.plan), force: true, ..Request::default() }).await;
+        assert!(matches!(lab.attempt("main").await, Attempted::Applied(Some(_))));
+        assert_eq!(lab.objects("authentik_core.user").await["akadmin"].attrs["is_active"], false);
+    })
+    .await;
+}
+
+/// Blueprint instances, as the reference system keeps them, are sources: of a text, or of a file in the blueprint folders.
+#[tokio::test]
+async fn blueprint_instances_are_sources() {
+    on_each(|database| async move {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("custom")).expect("a folder");
+        std::fs::write(folder.path().join("custom/one.yaml"), groups(&[("from-file", "1")])).expect("the file");
+        std::fs::write(folder.path().join("custom/two.yaml"), groups(&[("another", "1")])).expect("the file");
+        let mut lab = Lab::new(database.store().await);
+        lab.around.folders = vec![folder.path().to_owned()];
+        let instance = |name: &str, attrs: serde_json::Value| {
+            json!({ "model": "authentik_blueprints.blueprintinstance", "identifiers": { "name": name }, "attrs": attrs })
+        };
+        let text = "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: !Context who}}]\n";
+        let document = json!({ "version": 1, "entries": [
+            instance("text", json!({ "content": text, "context": { "who": "from-text" } })),
+            instance("file", json!({ "path": "custom/one.yaml" })),
+            instance("off", json!({ "path": "custom/two.yaml", "enabled": false })),
+            instance("gone", json!({ "path": "custom/three.yaml" })),
+        ] });
+        lab.apply(&document.to_string()).await;
+        assert!(matches!(lab.attempt("blueprints/text").await, Attempted::Applied(Some(_))));
+        assert!(matches!(lab.attempt("blueprints/file").await, Attempted::Applied(Some(_))));
+        assert_eq!(lab.attempt("blueprints/off").await, Attempted::Held);
+        assert_eq!(lab.attempt("blueprints/gone").await, Attempted::Failed(false));
+        assert_eq!(lab.groups().await, ["from-file", "from-text"], "one file of a folder, and not its neighbours");
+        let ready = lab.condition("blueprints/gone", "Ready").await;
+        assert!(ready.starts_with("false SourceGone: there is no blueprint custom/three.yaml"), "{ready}");
+    })
+    .await;
+}

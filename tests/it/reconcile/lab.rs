@@ -125,6 +125,13 @@ impl Lab {
             .expect("it is committed");
     }
 
+    /// Applies the shipped blueprints.
+    pub async fn shipped(&self) {
+        let settings = Settings::shipped();
+        let applied = attempt::attempt(&self.around, &settings, &mut Memory::default(), &Trigger::Start).await;
+        assert!(matches!(applied, Ok(Attempted::Applied(Some(_)))), "{applied:?}");
+    }
+
     /// Declares, or changes, a source that keeps its document in the database.
     pub async fn inline(&self, name: &str, content: &str, attrs: Value) {
         let mut attrs = attrs;

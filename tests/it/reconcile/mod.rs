@@ -1,10 +1,19 @@
-//! The reconciler and what it asks about a change.
+//! Sources of blueprints: how they are fetched, what is applied, what is refused, and what is told; against real folders
+//! and servers of this machine. And what the reconciler asks about a change.
 
 mod access;
 mod attempts;
+mod directory;
+mod faults;
+mod git;
+mod git_https;
+mod git_signatures;
+mod git_ssh;
 mod impact;
 mod lab;
 mod lockout;
+mod oci;
+mod watch;
 mod world;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod forge;
+pub mod git;
 pub mod lab;
 pub mod postgres;
 pub mod seeded;
