@@ -67,13 +67,38 @@ pub async fn plan(
     inputs: &Inputs,
     options: Options,
 ) -> Result<Planned, DriveError> {
+    let (planned, ()) = plan_and_ask(store, registry, loaded, inputs, options, &|_, _, _| Ok(())).await?;
+    Ok(planned)
+}
+
+/// A question about a plan and the models before and after it.
+pub type Question<'q, T> = &'q (dyn Fn(&Plan, &Model, &Model) -> Result<T, BTreeSet<Need>> + Sync);
+
+/// As [`plan`], and asks a question about the plan in the same snapshot.
+///
+/// # Errors
+/// When the store fails.
+pub async fn plan_and_ask<T>(
+    store: &Store,
+    registry: &Arc<Registry>,
+    loaded: &mut Loaded,
+    inputs: &Inputs,
+    options: Options,
+    question: Question<'_, T>,
+) -> Result<(Planned, T), DriveError> {
     let mut reader = store.read().await?;
     let model = reader.model(registry.clone()).await?;
     loaded.arrange(&model, options.last_wins);
     let secrets = Keyed(store.key());
     let mut run = Run::new(loaded, inputs, &secrets, model, options);
     let outcome = advance(&mut run, &mut reader).await?;
-    Ok(Planned { outcome, model: run.model().clone() })
+    let mut model = run.model().clone();
+    loop {
+        match question(&outcome.plan, &model, &outcome.plan.applied_to(&model)) {
+            Ok(answer) => return Ok((Planned { outcome, model }, answer)),
+            Err(needs) => model = supply(&mut reader, model, needs.into_iter().collect()).await?,
+        }
+    }
 }
 
 /// The plan of a whole source.

@@ -156,6 +156,8 @@ pub struct Plan {
     pub ownership: Vec<Ownership>,
     /// Digests of the inputs that were read: variables, files.
     pub inputs: BTreeMap<String, String>,
+    /// Names that are not to be printed, besides those that the changes themselves show to be secret.
+    pub hidden: BTreeSet<String>,
 }
 
 /// Counts of a plan.

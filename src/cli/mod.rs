@@ -4,8 +4,10 @@ mod apply;
 mod approve;
 mod blame;
 mod check;
+mod comment;
 mod completions;
 mod database;
+mod diff;
 mod explain;
 mod export;
 mod history;
@@ -60,6 +62,8 @@ enum Command {
     Serve(serve::Args),
     Validate(validate::Args),
     Plan(plan::Args),
+    Diff(diff::Args),
+    Comment(comment::Args),
     Apply(apply::Args),
     Sources(sources::Args),
     Reconcile(reconcile::Args),
@@ -108,6 +112,8 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Serve(args) => serve::run(&context, args),
         Command::Validate(args) => validate::run(&context, args),
         Command::Plan(args) => plan::run(&context, args),
+        Command::Diff(args) => diff::run(&context, args),
+        Command::Comment(args) => comment::run(&context, args),
         Command::Apply(args) => apply::run(&context, args),
         Command::Sources(args) => sources::run(&context, args),
         Command::Reconcile(args) => reconcile::run(&context, args),

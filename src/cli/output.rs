@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::{
     base::diagnostic::{Diagnostic, Severity, Sources, Summary, github, json, sarif, snippet},
+    blueprint::render,
     config::Environment,
 };
 
@@ -122,6 +123,33 @@ pub fn closing_line(found: &[Diagnostic]) -> String {
     match found.iter().find(|finding| finding.is_error()) {
         Some(first) => format!("{summary}. Run `gatewright explain {}` for more about the first.", first.code),
         None => format!("{summary}."),
+    }
+}
+
+/// What stands in a pull request when there is no plan.
+pub fn refusal_markdown(sources: &Sources, found: &[Diagnostic]) -> String {
+    let mut text = findings(FindingFormat::Text, sources, found, false);
+    if text.len() > LONGEST_REFUSAL {
+        text.truncate(text.floor_char_boundary(LONGEST_REFUSAL));
+        text.truncate(text.rfind('\n').unwrap_or(0));
+        text.push_str("\n… and more");
+    }
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    let summary = Summary::of(found);
+    format!("{}\n## Gatewright plan: refused, {summary}\n\n{fence}text\n{}\n{fence}\n", render::MARKER, text.trim_end())
+}
+
+/// Most bytes of findings in a comment, which forges limit to 65,536 characters.
+const LONGEST_REFUSAL: usize = 60_000;
+
+/// A warning in one line.
+pub fn warning(sources: &Sources, finding: &Diagnostic) -> String {
+    match finding.labels.first() {
+        Some(label) => format!("{}: {}", sources.place(label.span), finding.message),
+        None => finding.message.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     output,
 };
 use crate::{
-    base::diagnostic::{Diagnostic, Severity, Summary},
+    base::diagnostic::{Diagnostic, Severity},
     blueprint::{
         apply,
         drive::{self, Planned},
@@ -23,6 +23,7 @@ use crate::{
         planfile, render,
     },
     model::{Model, Registry},
+    reconcile::pull_request::consequences::{Consequences, consequences},
     registry::registry,
     store::Store,
 };
@@ -71,6 +72,9 @@ pub enum PlanFormat {
     Markdown,
 }
 
+/// How many people each list of a report on access names unless told otherwise.
+pub const NAMES: usize = 50;
+
 /// A plan that may be shown or applied, or the findings that refuse it.
 pub struct Prepared {
     /// All registered kinds.
@@ -81,6 +85,8 @@ pub struct Prepared {
     pub planned: Planned,
     /// Findings, sorted.
     pub found: Vec<Diagnostic>,
+    /// What the plan does to people, if that was asked for.
+    pub consequences: Option<Consequences>,
 }
 
 impl Prepared {
@@ -120,24 +126,44 @@ pub async fn prepare(
     inputs: &Inputs,
     last_wins: bool,
 ) -> anyhow::Result<Prepared> {
+    prepare_with(session, store, paths, inputs, last_wins, false).await
+}
+
+/// As [`prepare`], and on wish looks at what the plan does to people.
+async fn prepare_with(
+    session: &Session,
+    store: Option<&Store>,
+    paths: &[PathBuf],
+    inputs: &Inputs,
+    last_wins: bool,
+    people: bool,
+) -> anyhow::Result<Prepared> {
     let registry = Arc::new(registry()?);
     let mut loaded = Loaded::with_keys(inputs.sops.clone());
     loaded.add_paths(paths, "cli", Labelled::SkipInFolders);
     let options = Options { offline: false, last_wins };
-    let mut planned = match store {
-        Some(store) => drive::plan(store, &registry, &mut loaded, inputs, options).await?,
+    let question = |plan: &Plan, before: &Model, after: &Model| {
+        if !people || plan.is_empty() {
+            return Ok(None);
+        }
+        consequences(before, after, &render::hidden(plan, &registry), NAMES).map(Some)
+    };
+    let (mut planned, consequences) = match store {
+        Some(store) => drive::plan_and_ask(store, &registry, &mut loaded, inputs, options, &question).await?,
         None => {
             let model = Model::empty(registry.clone());
             loaded.arrange(&model, last_wins);
             let outcome = engine::run(&loaded, inputs, &NoSecrets, &model, options)
                 .map_err(|_| anyhow::anyhow!("an empty model was asked for more than it can hold"))?;
-            Planned { outcome, model }
+            let answer = question(&outcome.plan, &model, &outcome.plan.applied_to(&model))
+                .map_err(|_| anyhow::anyhow!("an empty model was asked for more than it can hold"))?;
+            (Planned { outcome, model }, answer)
         }
     };
     let mut found = std::mem::take(&mut loaded.found);
     found.append(&mut planned.outcome.found);
     let found = output::sorted(&loaded.sources, found, session.global.quiet);
-    Ok(Prepared { registry, loaded, planned, found })
+    Ok(Prepared { registry, loaded, planned, found, consequences })
 }
 
 /// Runs the command.
@@ -150,8 +176,10 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         if store.is_none() && !session.global.quiet {
             eprintln!("note: there is no database at {} yet; the plan is for an empty one", config.database.url);
         }
-        let prepared = prepare(session, store.as_ref(), &args.paths, &inputs, args.last_wins).await?;
         let format = if args.json { PlanFormat::Json } else { args.format };
+        let people = format == PlanFormat::Markdown;
+        let prepared =
+            prepare_with(session, store.as_ref(), &args.paths, &inputs, args.last_wins, people).await?;
         show(session, &prepared, format, args.verbose)?;
         if prepared.is_refused() {
             return Ok(ExitCode::FAILURE);
@@ -194,39 +222,26 @@ fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: boo
         PlanFormat::Markdown => {
             prepared.complain(session);
             if prepared.is_refused() {
-                return Ok(output::print(&refusal_markdown(prepared))?);
+                return Ok(output::print(&output::refusal_markdown(&prepared.loaded.sources, &prepared.found))?);
             }
             let sources = &prepared.loaded.sources;
             let warnings: Vec<String> = prepared
                 .found
                 .iter()
                 .filter(|finding| finding.severity == Severity::Warning)
-                .map(|finding| match finding.labels.first() {
-                    Some(label) => format!("{}: {}", sources.place(label.span), finding.message),
-                    None => finding.message.clone(),
-                })
+                .map(|finding| output::warning(sources, finding))
                 .collect();
             let after = plan.applied_to(&prepared.planned.model);
-            let options = render::MarkdownOptions::default();
+            let options = render::MarkdownOptions {
+                alert: prepared.consequences.as_ref().map(Consequences::alert).unwrap_or_default(),
+                access: prepared.consequences.as_ref().map(Consequences::access).unwrap_or_default(),
+                ..render::MarkdownOptions::default()
+            };
             let text = render::markdown(plan, &prepared.planned.model, &after, registry, &warnings, &options);
             output::print(&text)?;
         }
     }
     Ok(())
-}
-
-/// What stands in a pull request when there is no plan.
-fn refusal_markdown(prepared: &Prepared) -> String {
-    let findings = output::findings(output::FindingFormat::Text, &prepared.loaded.sources, &prepared.found, false);
-    let mut fence = "```".to_owned();
-    while findings.contains(&fence) {
-        fence.push('`');
-    }
-    let summary = Summary::of(&prepared.found);
-    format!(
-        "<!-- gatewright:plan -->\n## Gatewright plan: refused, {summary}\n\n{fence}text\n{}\n{fence}\n",
-        findings.trim_end()
-    )
 }
 
 /// The plan as text.

@@ -12,7 +12,6 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::walk::{Attempt, Sight};
-
 use crate::{
     blueprint::render::escape::visible,
     identity::user::User,

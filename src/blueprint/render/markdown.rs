@@ -56,11 +56,23 @@ pub struct MarkdownOptions {
     /// Most bytes of the comment, and so most characters. The headline and the notes of what was left out (about a
     /// thousand bytes) are written whatever the limit is.
     pub limit: usize,
+    /// What stands above everything else because it must not be overlooked, as Markdown.
+    pub alert: String,
+    /// Who gains and who loses access, as Markdown: in full, and shorter for when space is short.
+    pub access: [String; 3],
+    /// What the comparison was made from; none for a store, which is told by its revision. Names stand between backticks.
+    pub origin: Option<String>,
 }
 
 impl Default for MarkdownOptions {
     fn default() -> Self {
-        MarkdownOptions { title: "Gatewright plan".to_owned(), limit: 65_536 }
+        MarkdownOptions {
+            title: "Gatewright plan".to_owned(),
+            limit: 65_536,
+            alert: String::new(),
+            access: Default::default(),
+            origin: None,
+        }
     }
 }
 
@@ -89,10 +101,13 @@ pub fn markdown(
     };
     let mut comment = Comment {
         head: writer.head(&options.title),
+        alert: options.alert.clone(),
+        access: options.access.clone(),
         deletions: writer.deletions(),
         groups: writer.groups(),
         warnings: warnings.iter().map(|warning| warning_line(warning)).collect(),
-        foot: writer.foot(),
+        foot: writer.foot(options.origin.as_deref()),
+        command: if options.origin.is_some() { "diff" } else { "plan" },
     };
     comment.fit(options.limit)
 }
@@ -135,7 +150,10 @@ impl Writer<'_> {
         format!("{MARKER}\n## {}: {}{renamed}\n", prose(&shorten(title, LONGEST_NAME)), parts.join(", "))
     }
 
-    fn foot(&self) -> String {
+    fn foot(&self, origin: Option<&str>) -> String {
+        if let Some(origin) = origin {
+            return format!("\n<sub>{}</sub>\n", prose(origin));
+        }
         if self.plan.is_empty() {
             return "\nEverything that is declared is as it should be.\n".to_owned();
         }
@@ -344,10 +362,14 @@ impl Writer<'_> {
 /// A comment in parts of which some may be left out.
 struct Comment {
     head: String,
+    alert: String,
+    access: [String; 3],
     deletions: Vec<String>,
     groups: Vec<Group>,
     warnings: Vec<String>,
     foot: String,
+    /// The command that shows everything.
+    command: &'static str,
 }
 
 /// One folded part.
@@ -435,7 +457,8 @@ impl Comment {
                 return format!("{head}{groups}{tail}");
             }
             // Lists of hundreds give way first, then the largest groups, then lists, then names, then whole groups.
-            if step == 0 && (self.deletions.len() > DELETIONS[1] || self.warnings.len() > WARNINGS[1]) {
+            let long = self.access[0].len() > self.access[1].len() && self.access[0].len() > limit / 4;
+            if step == 0 && (long || self.deletions.len() > DELETIONS[1] || self.warnings.len() > WARNINGS[1]) {
                 step = 1;
                 continue;
             }
@@ -468,6 +491,9 @@ impl Comment {
     /// What is before and behind the groups.
     fn frame(&self, step: usize, shrunk: usize, kept: usize, limit: usize) -> (String, String) {
         let mut before = self.head.clone();
+        if !self.alert.is_empty() {
+            let _ = writeln!(before, "\n{}", self.alert.trim_end());
+        }
         if !self.deletions.is_empty() {
             let count = self.deletions.len();
             let objects = if count == 1 { "object" } else { "objects" };
@@ -480,6 +506,9 @@ impl Comment {
             if count > DELETIONS[step] {
                 let _ = writeln!(before, "\n**… and {} more deletions.**", thousands(count - DELETIONS[step]));
             }
+        }
+        if !self.access[step].is_empty() {
+            let _ = writeln!(before, "\n{}", self.access[step].trim_end());
         }
         let mut behind = String::new();
         let gone = self.groups.len() - kept;
@@ -497,9 +526,10 @@ impl Comment {
             let groups = if shrunk + gone == 1 { "group is" } else { "groups are" };
             let _ = writeln!(
                 behind,
-                "\n> [!NOTE]\n> {} {groups} shortened or left out to keep this comment within {} characters. `gatewright plan` shows everything.",
+                "\n> [!NOTE]\n> {} {groups} shortened or left out to keep this comment within {} characters. `gatewright {}` shows everything.",
                 thousands(shrunk + gone),
-                thousands(limit)
+                thousands(limit),
+                self.command
             );
         }
         behind.push_str(&self.foot);

@@ -4,7 +4,7 @@
 //! Rendering reads a plan and decides nothing. What it may never do is in one place each: [`escape`] keeps names and
 //! values from being anything but text, [`names`] and [`fields`] keep from print what is secret.
 
-pub(crate) mod escape;
+pub mod escape;
 mod fields;
 mod flow_picture;
 mod homes;
@@ -17,6 +17,7 @@ pub use escape::visible;
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};
+pub use names::hidden;
 pub use text::{TextOptions, fields, text};
 
 use super::plan::{Action, Counts, ObjectChange, Place};

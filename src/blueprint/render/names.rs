@@ -1,6 +1,6 @@
 //! What objects are called in a plan, and who must not be called by name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,6 +17,11 @@ const JOINT: &str = " › ";
 /// What is shown for a value that is not to be printed.
 pub const SECRET: &str = "(secret)";
 
+/// The names that a plan shows to be secret, because they come from the environment or a file.
+pub fn hidden(plan: &Plan, registry: &Registry) -> BTreeSet<String> {
+    Names::of(plan, registry).hidden.into_iter().collect()
+}
+
 /// Names of one plan's objects.
 ///
 /// A name that comes from the environment or a file is no more to be printed than any other such value. It would
@@ -29,7 +34,7 @@ pub struct Names<'p> {
 impl<'p> Names<'p> {
     /// Collects what is not to be printed.
     pub fn of(plan: &Plan, registry: &'p Registry) -> Names<'p> {
-        let mut hidden = HashSet::new();
+        let mut hidden: HashSet<String> = plan.hidden.iter().cloned().collect();
         for change in &plan.changes {
             let info = registry.get(change.kind);
             for diff in change.fields.iter().filter(|diff| diff.sensitive && names(info, &diff.field)) {

@@ -169,7 +169,10 @@ impl Resolver<'_> {
             names.push(format!("{}|{}", info.name, all.join("&")));
         }
         if uncertain && identifiers.iter().any(|attr| attr.value.is_unknown()) {
-            names = vec![format!("{}|entry {number}", info.name)];
+            // By its place within its document, so that two revisions of the document mean the same object.
+            let (document, entry) = self.entry(number);
+            let place = entry.id.as_ref().map_or_else(|| self.position(number).to_string(), |(id, _)| id.to_string());
+            names = vec![format!("{}|{}|entry {place}", info.name, document.path)];
         }
         let known = names.iter().find_map(|name| self.declared_keys.get(name)).copied();
         let id =

@@ -26,6 +26,11 @@ impl<W: World> Evaluator<'_, W> {
         }
     }
 
+    /// What stands in for something that may be read but is not there. Who only judges cannot know whether it will be.
+    fn missing(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
+        if default.is_none() && self.inputs.lenient { Ok(Val::Unknown) } else { self.default(default) }
+    }
+
     pub(super) fn default(&mut self, default: Option<&Arc<Node>>) -> Result<Val> {
         default.map_or(Ok(Val::Null), |node| self.eval(node))
     }
@@ -56,10 +61,11 @@ impl<W: World> Evaluator<'_, W> {
             Access::Found(value) => Ok(Val::text(value).secret_if(true)),
             Access::Missing(why) => {
                 if default.is_none() {
-                    let message = format!("the variable `{name}` {why}, so this is null");
+                    let so = if self.inputs.lenient { "not known here" } else { "null" };
+                    let message = format!("the variable `{name}` {why}, so this is {so}");
                     self.world.report(Diagnostic::new(Code::ENV_MISSING, message).at(node.span, ""));
                 }
-                self.default(default)
+                self.missing(default)
             }
             Access::Denied => {
                 let mut finding =
@@ -87,12 +93,16 @@ impl<W: World> Evaluator<'_, W> {
         match self.inputs.file(self.folder, &name) {
             Access::Found(text) => Ok(Val::text(text).secret_if(true)),
             Access::Missing(why) => {
-                let used = if default.is_some() { "the default is used" } else { "the value is null" };
+                let used = match default {
+                    Some(_) => "the default is used",
+                    None if self.inputs.lenient => "the value is not known here",
+                    None => "the value is null",
+                };
                 self.world.report(
                     Diagnostic::new(Code::FILE_MISSING, format!("the file `{name}` cannot be read: {why}"))
                         .at(node.span, used),
                 );
-                self.default(default)
+                self.missing(default)
             }
             Access::Denied => {
                 let mut finding = Diagnostic::new(Code::FILE_DENIED, format!("the file `{name}` is not allowed here"))

@@ -2,10 +2,12 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "serve",
     "validate",
     "plan",
+    "diff",
+    "comment",
     "apply",
     "sources",
     "reconcile",

@@ -3,6 +3,8 @@
 //! What is read by people is kept in `snapshots/`; look at every change there as a reader would.
 
 mod check;
+mod comment;
+mod diff;
 mod gitops;
 mod help;
 mod history;
@@ -11,6 +13,7 @@ mod inputs;
 mod kill;
 mod migrate;
 mod plan_apply;
+mod pull_requests;
 mod readme;
 mod saved_plan;
 mod secrets;
@@ -88,6 +91,30 @@ impl Desk {
         command.args(arguments).current_dir(&self.folder).env_clear().envs(self.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Runs git in the folder, the same way on every machine and at every time.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(&self.folder).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("HOME", self.folder.path()).env("GIT_CONFIG_NOSYSTEM", "1");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "Alice").env(format!("GIT_{who}_EMAIL"), "alice@example.com");
+            command.env(format!("GIT_{who}_DATE"), "2026-01-02T03:04:05Z");
+        }
+        let output = command.output().expect("git runs");
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "git {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
+    /// Commits everything.
+    pub fn commit(&self, message: &str) {
+        if !self.path(".git").exists() {
+            self.git(&["init", "--quiet", "--initial-branch=main"]);
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "-m", message]);
     }
 
     /// Runs a command to its end.

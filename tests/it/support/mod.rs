@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub mod database;
+pub mod forge;
 pub mod git;
 pub mod lab;
 pub mod postgres;
