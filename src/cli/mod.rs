@@ -5,6 +5,7 @@ mod approve;
 mod check;
 mod completions;
 mod database;
+mod drift;
 mod explain;
 mod export;
 mod inputs;
@@ -60,6 +61,7 @@ enum Command {
     Sources(sources::Args),
     Reconcile(reconcile::Args),
     Approve(approve::Args),
+    Drift(drift::Args),
     Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
@@ -104,6 +106,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Sources(args) => sources::run(&context, args),
         Command::Reconcile(args) => reconcile::run(&context, args),
         Command::Approve(args) => approve::run(&context, args),
+        Command::Drift(args) => drift::run(&context, args),
         Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),

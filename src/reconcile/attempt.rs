@@ -17,6 +17,7 @@ use super::{
     source::OnDrift,
     state::{Applied, Basis, ConditionType, Drift, Pending, State},
     surroundings::Surroundings,
+    tolerate,
     trigger::{Request, Trigger},
 };
 use crate::{
@@ -151,7 +152,10 @@ impl<'a> Attempt<'a> {
             if let Some(hold) = &request.hold {
                 self.state.held = Some(hold.clone());
             }
+            tolerate::add(&mut self.state.tolerated, &request.tolerate);
         }
+        let now = self.now();
+        let expired = tolerate::expire(&mut self.state.tolerated, now);
         if self.settings.suspended {
             self.condition(false, "Suspended", "the source is suspended; what it applied stays");
             return self.settle().await;
@@ -177,7 +181,7 @@ impl<'a> Attempt<'a> {
             self.condition(true, "Held", message);
             return self.settle().await;
         }
-        let inputs = match self.inputs() {
+        let inputs = match inputs(self.around, self.settings) {
             Ok(inputs) => inputs,
             Err(error) => {
                 let message = format!("`allow_env` holds a pattern that is none: {error}");
@@ -186,7 +190,7 @@ impl<'a> Attempt<'a> {
         };
         let store = self.around.store.poll().await?.revision;
         let now = self.basis(&content, &inputs, store);
-        if self.request.is_none() && self.needs_nothing(&now, memory) {
+        if self.request.is_none() && !expired && self.needs_nothing(&now, memory) {
             return Ok(Step::Done(Attempted::Unchanged));
         }
         self.plan(content, inputs, memory).await
@@ -217,36 +221,9 @@ impl<'a> Attempt<'a> {
         Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: self.used(inputs),
+            inputs: used(self.around, inputs),
             store,
         }
-    }
-
-    /// Digests of what was read, under the store's key, since that of a short value alone would give it away.
-    fn used(&self, inputs: &Inputs) -> BTreeMap<String, String> {
-        let used = inputs.used.lock().map(|used| used.clone()).unwrap_or_default();
-        let key = self.around.store.key();
-        used.into_iter()
-            .map(|(name, digest)| (name, blake3::Hash::from_bytes(key.digest(&digest)).to_hex().to_string()))
-            .collect()
-    }
-
-    /// What the documents of the source may see: at most what the server allows.
-    fn inputs(&self) -> Result<Inputs, globset::Error> {
-        let base = &self.around.inputs;
-        let mut context: IndexMap<MapKey, Val> = base.context.clone();
-        for (key, value) in &self.settings.context {
-            context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
-        }
-        let environment = match &self.settings.allow_env {
-            Some(patterns) => base.environment.narrowed(patterns)?,
-            None => base.environment.clone(),
-        };
-        let files = match &self.settings.allow_files {
-            Some(folders) => base.files.narrowed(folders),
-            None => base.files.clone(),
-        };
-        Ok(Inputs { context, environment, files, ..Inputs::default() })
     }
 
     async fn missing_dependency(&self) -> Result<Option<String>, AttemptError> {
@@ -266,7 +243,7 @@ impl<'a> Attempt<'a> {
 
     async fn plan(&mut self, content: Content, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
-        let mut loaded = self.load(&content);
+        let mut loaded = load(self.settings, &content);
         let planned = drive::plan_source(
             &self.around.store,
             &self.around.registry,
@@ -282,11 +259,11 @@ impl<'a> Attempt<'a> {
         found.append(&mut planned.outcome.found);
         loaded.sources.sort(&mut found);
         found.dedup();
-        let plan = planned.outcome.plan;
+        let mut plan = planned.outcome.plan;
         let basis = Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: self.used(&inputs),
+            inputs: used(self.around, &inputs),
             store: planned.model.revision,
         };
         (self.around.report)(&loaded.sources, &found);
@@ -304,6 +281,9 @@ impl<'a> Attempt<'a> {
         self.state.failures = 0;
 
         let declared_before = self.state.applied.as_ref().is_some_and(|applied| applied.basis.declares_as(&basis));
+        if declared_before {
+            tolerate::leave(&mut plan, &planned.model, &self.state.tolerated);
+        }
         let shown = self.shown(&plan);
         let digest = plan_digest(&basis, &shown);
         if plan.is_empty() && declared_before {
@@ -337,15 +317,6 @@ impl<'a> Attempt<'a> {
             return self.refused(refusal, Outcome::Pending, digest, detail).await;
         }
         self.apply(&plan, basis, detail, memory, content).await
-    }
-
-    fn load(&self, content: &Content) -> Loaded {
-        let mut loaded = Loaded::default();
-        for file in &content.files {
-            let shown = obtain::shown(self.settings, &file.path);
-            loaded.add_held(&shown, &file.path, &self.settings.name, &file.bytes, content.beside.as_ref());
-        }
-        loaded
     }
 
     /// The plan for the record, without secrets.
@@ -588,6 +559,46 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// What the documents of a source may see: at most what the server allows.
+///
+/// # Errors
+/// When a pattern of its allow-list is none.
+pub fn inputs(around: &Surroundings, settings: &Settings) -> Result<Inputs, globset::Error> {
+    let base = &around.inputs;
+    let mut context: IndexMap<MapKey, Val> = base.context.clone();
+    for (key, value) in &settings.context {
+        context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
+    }
+    let environment = match &settings.allow_env {
+        Some(patterns) => base.environment.narrowed(patterns)?,
+        None => base.environment.clone(),
+    };
+    let files = match &settings.allow_files {
+        Some(folders) => base.files.narrowed(folders),
+        None => base.files.clone(),
+    };
+    Ok(Inputs { context, environment, files, ..Inputs::default() })
+}
+
+/// Digests of what was read, under the store's key, since that of a short value alone would give it away.
+pub fn used(around: &Surroundings, inputs: &Inputs) -> BTreeMap<String, String> {
+    let used = inputs.used.lock().map(|used| used.clone()).unwrap_or_default();
+    let key = around.store.key();
+    used.into_iter()
+        .map(|(name, digest)| (name, blake3::Hash::from_bytes(key.digest(&digest)).to_hex().to_string()))
+        .collect()
+}
+
+/// The documents of a source.
+pub fn load(settings: &Settings, content: &Content) -> Loaded {
+    let mut loaded = Loaded::default();
+    for file in &content.files {
+        let shown = obtain::shown(settings, &file.path);
+        loaded.add_held(&shown, &file.path, &settings.name, &file.bytes, content.beside.as_ref());
+    }
+    loaded
+}
+
 /// What identifies a plan for consent: what it is made from and what it would change.
 fn plan_digest(basis: &Basis, shown: &Value) -> String {
     let changes = json!({ "content": basis.content, "settings": basis.settings, "inputs": basis.inputs, "changes": shown.get("changes") });
@@ -595,7 +606,7 @@ fn plan_digest(basis: &Basis, shown: &Value) -> String {
 }
 
 /// The first error with its place, and how many there are.
-fn first_error(loaded: &Loaded, error: &Diagnostic, count: usize) -> String {
+pub fn first_error(loaded: &Loaded, error: &Diagnostic, count: usize) -> String {
     let place = match error.labels.first() {
         Some(label) => loaded.sources.place(label.span),
         None => error.path.clone().unwrap_or_default(),

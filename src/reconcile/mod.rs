@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod content;
 pub mod declared;
+pub mod drift;
 pub mod gate;
 pub mod hooks;
 pub mod obtain;
@@ -11,4 +12,5 @@ pub mod source;
 pub mod state;
 pub mod supervisor;
 pub mod surroundings;
+pub mod tolerate;
 pub mod trigger;

@@ -2,11 +2,15 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "validate",
     "plan",
     "apply",
+    "sources",
+    "reconcile",
+    "approve",
+    "drift",
     "export",
     "schema",
     "migrate",

@@ -3,6 +3,7 @@
 //! What is read by people is kept in `snapshots/`; look at every change there as a reader would.
 
 mod check;
+mod drift;
 mod help;
 mod inputs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

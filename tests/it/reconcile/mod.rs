@@ -1,4 +1,5 @@
 //! Sources of blueprints: how they are fetched, what is applied, what is refused, and what is told.
 
 mod attempts;
-mod lab;
+pub mod drift;
+pub mod lab;
