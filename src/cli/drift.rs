@@ -324,10 +324,14 @@ fn standing_text(report: &Report) -> String {
 }
 
 /// What is wrong with an object, and whose doing it is.
-fn existence_text(object: &Drifted) -> Option<(&'static str, String)> {
+fn existence_text(object: &Drifted) -> Option<(String, String)> {
+    let blame = |verb| blame_text(object.blame.as_ref(), verb);
     match &object.what {
-        What::Missing => Some(("is missing", blame_text(object.blame.as_ref(), "deleted"))),
-        What::Unwanted => Some(("exists and is declared absent", blame_text(object.blame.as_ref(), "made"))),
+        What::Missing { renamed: None } => Some(("is missing".to_owned(), blame("deleted"))),
+        What::Missing { renamed: Some(name) } => {
+            Some((format!("is missing; what its entry declared is called {} now", visible(name)), blame("changed")))
+        }
+        What::Unwanted => Some(("exists and is declared absent".to_owned(), blame("made"))),
         What::Differs(_) => None,
     }
 }
@@ -405,7 +409,7 @@ fn as_markdown(reports: &[&Report]) -> String {
             };
             if let Some((wrong, blame)) = existence_text(object) {
                 let places: Vec<String> = object.places.iter().map(|place| code(&place_text(report, place))).collect();
-                let wrong = marked(wrong.to_owned(), object.tolerated.as_ref());
+                let wrong = marked(render::markdown_prose(&wrong), object.tolerated.as_ref());
                 let _ = writeln!(out, "| {name} | {wrong} | {} | {} |", places.join(", "), code(&blame));
             }
             let What::Differs(fields) = &object.what else { continue };
@@ -448,7 +452,7 @@ fn as_json(report: &Report) -> Value {
         .iter()
         .map(|object| {
             let (what, fields) = match &object.what {
-                What::Missing => ("missing", Vec::new()),
+                What::Missing { .. } => ("missing", Vec::new()),
                 What::Unwanted => ("unwanted", Vec::new()),
                 What::Differs(fields) => ("differs", fields.iter().collect()),
             };
@@ -469,6 +473,10 @@ fn as_json(report: &Report) -> Value {
                 "kind": object.object.kind,
                 "name": object.shown,
                 "what": what,
+                "renamed_to": match &object.what {
+                    What::Missing { renamed } => renamed.as_deref(),
+                    _ => None,
+                },
                 "places": object.places.iter().map(place).collect::<Vec<_>>(),
                 "changed": object.blame.as_ref().map(blame),
                 "fields": fields,

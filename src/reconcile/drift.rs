@@ -22,11 +22,11 @@ use crate::{
         adopt::{self, Adopted, Left},
         drive::{self, SourcePlan},
         load::Loaded,
-        plan::{Action, Counts, FieldDiff, Named, ObjectChange, Place, Plan, Shown},
+        plan::{Action, Counts, FieldDiff, Named, ObjectChange, Place, Plan, Shown, label},
         render,
     },
     model::{Model, Registry},
-    store::{ChangeRecord, Store, StoreError},
+    store::{ChangeRecord, Store, StoreError, changeset::Ownership},
 };
 
 /// How the running state compares with a source.
@@ -86,8 +86,11 @@ pub struct Drifted {
 pub enum What {
     /// Fields have other values.
     Differs(Vec<DriftedField>),
-    /// It is not there.
-    Missing,
+    /// It is not there; what its entry declared before may be there under another name.
+    Missing {
+        /// The object of that entry as it is called now.
+        renamed: Option<String>,
+    },
     /// It is there although it is declared absent.
     Unwanted,
 }
@@ -155,7 +158,7 @@ impl Report {
         self.objects.iter().any(|object| match &object.what {
             _ if object.tolerated.is_some() => false,
             What::Differs(fields) => fields.iter().any(|field| field.tolerated.is_none()),
-            What::Missing | What::Unwanted => true,
+            What::Missing { .. } | What::Unwanted => true,
         })
     }
 
@@ -237,14 +240,23 @@ pub async fn compare(around: &Surroundings, settings: &Settings) -> Result<Compa
     }
     drop(reader);
     let mut seen = BTreeSet::new();
-    for row in orphans.into_iter().filter(|row| seen.insert(row.object)) {
+    for row in orphans.iter().filter(|row| seen.insert(row.object)) {
         let Some(object) = model.known(row.object) else { continue };
         let kind = around.registry.get(object.kind).name.to_owned();
-        let name = crate::blueprint::plan::label(&model, object);
+        let name = label(&model, object);
         report.orphans.push(Orphan { kind, name, place: format!("{}:{}", row.document, row.line) });
     }
     for change in plan.visible() {
-        report.objects.push(drifted(&around.store, &around.registry, settings, &state, &plan, change).await?);
+        let renamed = renamed(&plan, change, &orphans).filter(|id| model.known(*id).is_some());
+        let mut drifted = drifted(&around.store, &around.registry, settings, &state, &plan, change).await?;
+        if let (Some(id), What::Missing { renamed }) = (renamed, &mut drifted.what) {
+            *renamed = model.known(id).map(|object| label(&model, object));
+            let log = around.store.changes_of(id).await?;
+            if let Some(record) = log.iter().rev().find(|record| record.action == "update") {
+                drifted.blame = blamed(&around.store, record, &format!("source:{}", settings.name)).await?;
+            }
+        }
+        report.objects.push(drifted);
     }
     Ok(Comparison { report, material: Some(Material { content, loaded, plan, model }) })
 }
@@ -292,7 +304,7 @@ async fn drifted(
             if let Some(record) = store.last_deletion(kind, name).await? {
                 blame = blamed(store, &record, &own).await?;
             }
-            What::Missing
+            What::Missing { renamed: None }
         }
         Action::Delete => {
             let log = store.changes_of(*id).await?;
@@ -306,6 +318,15 @@ async fn drifted(
     let title = registry.get(change.kind).title;
     let places = change.places.clone();
     Ok(Drifted { object: change.object.clone(), title, shown, what, places, blame, tolerated: tolerated(None) })
+}
+
+/// For an object that is missing, the one that its entry declared when the source was applied.
+fn renamed(plan: &Plan, change: &ObjectChange, orphans: &[Ownership]) -> Option<Uuid> {
+    let mut rows = plan.ownership.iter().filter(|row| row.object == change.object.id);
+    rows.find_map(|row| {
+        let same = |orphan: &&Ownership| (&orphan.document, orphan.entry) == (&row.document, row.entry);
+        orphans.iter().find(same).map(|orphan| orphan.object)
+    })
 }
 
 /// The last change of a field. Writes that only follow from the other side of a membership name no field.
@@ -410,8 +431,17 @@ pub async fn adopt(
 ) -> Result<Adoption, AdoptError> {
     let Some(material) = &comparison.material else { return Ok(Adoption::default()) };
     let mut model = material.model.clone();
+    let renamed: BTreeMap<Uuid, &Drifted> = comparison
+        .report
+        .objects
+        .iter()
+        .filter(|object| matches!(&object.what, What::Missing { renamed: Some(_) }))
+        .map(|object| (object.object.id, object))
+        .collect();
+    // The entry of an object that only changed its name is not to go.
+    let clear = |object: &Named, field: Option<&str>| !renamed.contains_key(&object.id) && wanted(object, field);
     let made = loop {
-        match adopt::adopt(&material.plan, &material.loaded, &model, wanted) {
+        match adopt::adopt(&material.plan, &material.loaded, &model, &clear) {
             Ok(made) => break made,
             Err(need) => {
                 let mut reader = around.store.read().await?;
@@ -421,6 +451,12 @@ pub async fn adopt(
     };
     let mut adoption =
         Adoption { adopted: made.adopted.len(), left: made.left, notes: made.notes, ..Adoption::default() };
+    for drifted in renamed.values().filter(|drifted| wanted(&drifted.object, None)) {
+        let What::Missing { renamed: Some(name) } = &drifted.what else { continue };
+        let place = drifted.places.first().map(|Place { file, line, .. }| format!("{file}:{line}"));
+        let why = format!("the object of this entry is called {} now", render::visible(name));
+        adoption.left.push(Left { object: drifted.object.clone(), field: None, place, why });
+    }
     let mut files: BTreeMap<String, SourceFile> =
         material.content.files.iter().map(|file| (file.path.clone(), file.clone())).collect();
     for (id, text) in &made.texts {
@@ -544,4 +580,30 @@ fn shows_secret(loaded: &Loaded, file: FileId, before: &str, after: &str) -> boo
     let lines = diff.grouped_ops(CONTEXT);
     let mut shown = lines.iter().flatten().flat_map(|op| op.old_range());
     shown.any(|line| hidden.get(line).copied().unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::unified;
+
+    #[test]
+    fn git_takes_patches_of_files_with_any_name_and_ending() {
+        for path in ["plain.yaml", "deep/er/two words.yaml", "quo\"te.yaml", "größe.yaml", "tab\there.yaml"] {
+            for (before, after) in
+                [("a: 1\nb: 2", "a: 1\nb: 3"), ("a: 1\r\nb: 2\r\n", "a: 1\r\nb: 3\r\n"), ("a: 1\n", "a: 2\n")]
+            {
+                let folder = tempfile::tempdir().expect("a folder");
+                let file = folder.path().join(path);
+                std::fs::create_dir_all(file.parent().expect("a parent")).expect("the folder");
+                std::fs::write(&file, before).expect("the file");
+                let patch = unified(path, before, after);
+                std::fs::write(folder.path().join("p.patch"), &patch).expect("the patch");
+                let ran = Command::new("git").args(["apply", "p.patch"]).current_dir(&folder).output().expect("git");
+                assert!(ran.status.success(), "{}\n{patch}", String::from_utf8_lossy(&ran.stderr));
+                assert_eq!(std::fs::read_to_string(&file).expect("the file"), after, "{patch}");
+            }
+        }
+    }
 }

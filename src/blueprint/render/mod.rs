@@ -15,7 +15,7 @@ mod names;
 mod text;
 
 pub use drift::{Difference, differences, shown_name};
-pub use escape::{code as markdown_code, visible};
+pub use escape::{code as markdown_code, prose as markdown_prose, visible};
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};

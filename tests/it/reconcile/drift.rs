@@ -138,7 +138,7 @@ async fn a_change_by_hand_is_found_and_blamed() {
         lab.apply("version: 1\nentries: [{model: authentik_core.group, state: absent, identifiers: {name: b}}]\n").await;
         let comparison = compare(&lab, "main").await;
         let (missing, _) = comparison.report.find("authentik_core.group/b").expect("it drifted");
-        assert!(matches!(missing.what, What::Missing), "{missing:?}");
+        assert!(matches!(missing.what, What::Missing { renamed: None }), "{missing:?}");
         assert_eq!(missing.blame.as_ref().expect("somebody did it").actor, "cli:alice");
 
         // What was never applied is no drift.
@@ -217,6 +217,29 @@ async fn drift_is_adopted_into_the_file() {
         assert!(!report.has_drift(), "{report:?}");
         assert_eq!(lab.objects("authentik_core.group").await["builders"].attrs["is_superuser"], json!(true));
         assert!(!lab.groups().await.contains(&"leavers".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_with_another_name_keeps_its_entry() {
+    on_each(|database| async move {
+        let mut lab = Lab::new(database.store().await);
+        lab.inline("main", &groups(&[("a", "1"), ("b", "1")]), json!({})).await;
+        lab.attempt("main").await;
+        let id = lab.objects("authentik_core.group").await["a"].id;
+        lab.apply(&format!(
+            "version: 1\nentries: [{{model: authentik_core.group, identifiers: {{pk: {id}}}, attrs: {{name: z}}}}]\n"
+        ))
+        .await;
+        let comparison = compare(&lab, "main").await;
+        let [object] = comparison.report.objects.as_slice() else { panic!("{:?}", comparison.report) };
+        let What::Missing { renamed: Some(name) } = &object.what else { panic!("{object:?}") };
+        assert_eq!((object.object.name.as_str(), name.as_str()), ("a", "z"));
+        assert_eq!(object.blame.as_ref().expect("somebody did it").actor, "cli:alice");
+        let adoption = adopt(&lab, "main", &|_, _| true).await;
+        assert!(adoption.patches.is_empty());
+        assert_eq!(adoption.left[0].why, "the object of this entry is called z now");
     })
     .await;
 }
