@@ -303,7 +303,7 @@ impl Work<'_> {
             }
             (None, _) => {
                 let written = text(node);
-                written.as_deref() == Some(&id.to_string())
+                written.as_deref().and_then(|text| text.parse().ok()) == Some(id)
                     || object.number.is_some() && written == object.number.map(|number| number.to_string())
             }
             _ => false,

@@ -198,7 +198,7 @@ impl Writer {
 
 /// A document with a field between two others.
 fn document(field: &Value, choices: Vec<u8>) -> String {
-    let newline = if choices[0] % 8 == 0 { "\r\n" } else { "\n" };
+    let newline = if choices[0].is_multiple_of(8) { "\r\n" } else { "\n" };
     let mut writer = Writer { choices, at: 0, comments: 0, newline };
     let whole = json!({ "before": [1, {"x": "keep"}], "field": field, "behind": "keep" });
     let mut out = String::new();
