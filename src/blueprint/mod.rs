@@ -1,9 +1,11 @@
 //! The declarative engine: from YAML documents to an exact plan, pure until the plan is applied.
 
+pub mod adopt;
 pub mod apply;
 pub mod desired;
 pub mod document;
 pub mod drive;
+pub mod edit;
 pub mod engine;
 pub mod export;
 pub mod format;

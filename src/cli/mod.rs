@@ -8,6 +8,7 @@ mod comment;
 mod completions;
 mod database;
 mod diff;
+mod drift;
 mod explain;
 mod export;
 mod history;
@@ -72,6 +73,7 @@ enum Command {
     Show(show::Args),
     Blame(blame::Args),
     Rollback(rollback::Args),
+    Drift(drift::Args),
     Export(export::Args),
     Schema(schema::Args),
     Migrate(migrate::Args),
@@ -122,6 +124,7 @@ fn run(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
         Command::Show(args) => show::run(&context, args),
         Command::Blame(args) => blame::run(&context, args),
         Command::Rollback(args) => rollback::run(&context, args),
+        Command::Drift(args) => drift::run(&context, args),
         Command::Export(args) => export::run(&context, args),
         Command::Schema(args) => schema::run(&context, args),
         Command::Migrate(args) => migrate::run(&context, args),

@@ -103,7 +103,8 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn surroundings(session: &Session, config: &Config, store: &Store, inputs: Inputs) -> anyhow::Result<Surroundings> {
+/// What reconciling needs from this process.
+pub fn surroundings(session: &Session, config: &Config, store: &Store, inputs: Inputs) -> anyhow::Result<Surroundings> {
     let json = match config.log.format {
         Format::Json => true,
         Format::Text => false,

@@ -19,6 +19,7 @@ use super::{
     source::OnDrift,
     state::{Applied, Basis, ConditionType, Drift, Pending, State},
     surroundings::Surroundings,
+    tolerate,
     trigger::{Request, Trigger},
 };
 use crate::{
@@ -181,7 +182,10 @@ impl<'a> Attempt<'a> {
             if let Some(hold) = &request.hold {
                 self.state.held = Some(hold.clone());
             }
+            tolerate::add(&mut self.state.tolerated, &request.tolerate);
         }
+        let now = self.now();
+        let expired = tolerate::expire(&mut self.state.tolerated, now);
         if self.settings.suspended {
             self.condition(false, "Suspended", "the source is suspended; what it applied stays");
             return self.settle().await;
@@ -207,13 +211,13 @@ impl<'a> Attempt<'a> {
             self.condition(true, "Held", message);
             return self.settle().await;
         }
-        let inputs = match self.inputs() {
+        let inputs = match inputs(self.around, self.settings) {
             Ok(inputs) => inputs,
             Err(message) => return self.failed("Misconfigured", &message, &[], None, false).await,
         };
         let store = self.around.store.poll().await?.revision;
         let now = self.basis(&content, &inputs, store);
-        if self.request.is_none() && self.needs_nothing(&now, memory) {
+        if self.request.is_none() && !expired && self.needs_nothing(&now, memory) {
             return Ok(Step::Done(Attempted::Unchanged));
         }
         self.plan(content, inputs, memory).await
@@ -244,48 +248,9 @@ impl<'a> Attempt<'a> {
         Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: self.used(inputs),
+            inputs: used(self.around, inputs),
             store,
         }
-    }
-
-    /// Digests of what was read, under the store's key, since that of a short value alone would give it away.
-    fn used(&self, inputs: &Inputs) -> BTreeMap<String, String> {
-        let used = inputs.used.lock().map(|used| used.clone()).unwrap_or_default();
-        let key = self.around.store.key();
-        used.into_iter()
-            .map(|(name, digest)| (name, blake3::Hash::from_bytes(key.digest(&digest)).to_hex().to_string()))
-            .collect()
-    }
-
-    /// What the documents of the source may see: at most what the server allows.
-    ///
-    /// # Errors
-    /// Which setting of the source means nothing.
-    fn inputs(&self) -> Result<Inputs, String> {
-        let base = &self.around.inputs;
-        let mut context: IndexMap<MapKey, Val> = base.context.clone();
-        for (key, value) in &self.settings.context {
-            context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
-        }
-        let environment = match &self.settings.allow_env {
-            Some(patterns) => {
-                let narrowed = base.environment.narrowed(patterns);
-                narrowed.map_err(|error| format!("`allow_env` holds a pattern that is none: {error}"))?
-            }
-            None => base.environment.clone(),
-        };
-        let files = match &self.settings.allow_files {
-            Some(folders) => base.files.narrowed(folders),
-            None => base.files.clone(),
-        };
-        let sops = match &self.settings.age_keys {
-            Some(keys) => SopsKeys::parse(keys.expose())
-                .map(Arc::new)
-                .map_err(|line| format!("line {line} of `age_keys` is no identity of age"))?,
-            None => base.sops.clone(),
-        };
-        Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
     }
 
     async fn missing_dependency(&self) -> Result<Option<String>, AttemptError> {
@@ -305,7 +270,7 @@ impl<'a> Attempt<'a> {
 
     async fn plan(&mut self, content: Arc<Content>, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
-        let mut loaded = self.load(&content, &inputs);
+        let mut loaded = load(self.settings, &content, &inputs);
         let planned = drive::plan_source(
             &self.around.store,
             &self.around.registry,
@@ -321,11 +286,11 @@ impl<'a> Attempt<'a> {
         found.append(&mut planned.outcome.found);
         loaded.sources.sort(&mut found);
         found.dedup();
-        let plan = planned.outcome.plan;
+        let mut plan = planned.outcome.plan;
         let basis = Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: self.used(&inputs),
+            inputs: used(self.around, &inputs),
             store: planned.model.revision,
         };
         (self.around.report)(&loaded.sources, &found);
@@ -343,6 +308,9 @@ impl<'a> Attempt<'a> {
         self.state.failures = 0;
 
         let declared_before = self.state.applied.as_ref().is_some_and(|applied| applied.basis.declares_as(&basis));
+        if declared_before {
+            tolerate::leave(&mut plan, &planned.model, &self.state.tolerated);
+        }
         let shown = self.shown(&plan);
         let digest = plan_digest(&basis, &shown);
         if plan.is_empty() && declared_before {
@@ -382,15 +350,6 @@ impl<'a> Attempt<'a> {
             return self.refused(refusal, Outcome::Pending, digest, detail).await;
         }
         self.apply(&plan, basis, detail, memory, content).await
-    }
-
-    fn load(&self, content: &Content, inputs: &Inputs) -> Loaded {
-        let mut loaded = Loaded::with_keys(inputs.sops.clone());
-        for file in &content.files {
-            let shown = obtain::shown(self.settings, &file.path);
-            loaded.add_held(&shown, &file.path, &self.settings.name, &file.bytes, content.beside.as_ref());
-        }
-        loaded
     }
 
     /// The plan for the record, without secrets.
@@ -633,6 +592,55 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// What the documents of a source may see: at most what the server allows.
+///
+/// # Errors
+/// When a pattern of its allow-list is none.
+pub fn inputs(around: &Surroundings, settings: &Settings) -> Result<Inputs, String> {
+    let base = &around.inputs;
+    let mut context: IndexMap<MapKey, Val> = base.context.clone();
+    for (key, value) in &settings.context {
+        context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
+    }
+    let environment = match &settings.allow_env {
+        Some(patterns) => {
+            let narrowed = base.environment.narrowed(patterns);
+            narrowed.map_err(|error| format!("`allow_env` holds a pattern that is none: {error}"))?
+        }
+        None => base.environment.clone(),
+    };
+    let files = match &settings.allow_files {
+        Some(folders) => base.files.narrowed(folders),
+        None => base.files.clone(),
+    };
+    let sops = match &settings.age_keys {
+        Some(keys) => SopsKeys::parse(keys.expose())
+            .map(Arc::new)
+            .map_err(|line| format!("line {line} of `age_keys` is no identity of age"))?,
+        None => base.sops.clone(),
+    };
+    Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
+}
+
+/// Digests of what was read, under the store's key, since that of a short value alone would give it away.
+pub fn used(around: &Surroundings, inputs: &Inputs) -> BTreeMap<String, String> {
+    let used = inputs.used.lock().map(|used| used.clone()).unwrap_or_default();
+    let key = around.store.key();
+    used.into_iter()
+        .map(|(name, digest)| (name, blake3::Hash::from_bytes(key.digest(&digest)).to_hex().to_string()))
+        .collect()
+}
+
+/// The documents of a source.
+pub fn load(settings: &Settings, content: &Content, inputs: &Inputs) -> Loaded {
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
+    for file in &content.files {
+        let shown = obtain::shown(settings, &file.path);
+        loaded.add_held(&shown, &file.path, &settings.name, &file.bytes, content.beside.as_ref());
+    }
+    loaded
+}
+
 /// What identifies a plan for consent: what it is made from and what it would change.
 fn plan_digest(basis: &Basis, shown: &Value) -> String {
     let changes = json!({ "content": basis.content, "settings": basis.settings, "inputs": basis.inputs, "changes": shown.get("changes") });
@@ -640,7 +648,7 @@ fn plan_digest(basis: &Basis, shown: &Value) -> String {
 }
 
 /// The first error with its place, and how many there are.
-fn first_error(loaded: &Loaded, error: &Diagnostic, count: usize) -> String {
+pub fn first_error(loaded: &Loaded, error: &Diagnostic, count: usize) -> String {
     let place = match error.labels.first() {
         Some(label) => loaded.sources.place(label.span),
         None => error.path.clone().unwrap_or_default(),

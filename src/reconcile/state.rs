@@ -30,6 +30,9 @@ pub struct State {
     pub held: Option<String>,
     /// What differs from the declared state, when drift is only reported.
     pub drift: Option<Drift>,
+    /// Drift that is left alone for some time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerated: Vec<Tolerated>,
     /// Objects that the source owns.
     pub owned: usize,
     /// Objects that it owns and no longer declares.
@@ -90,6 +93,22 @@ pub struct Drift {
     pub objects: usize,
     /// The run that shows it.
     pub run: Option<i64>,
+}
+
+/// Drift that is neither reported nor corrected until a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tolerated {
+    /// Kind of the object.
+    pub kind: String,
+    /// Name of the object, as plans show it.
+    pub name: String,
+    /// The field; all of the object when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The end, in microseconds since 1970.
+    pub until: i64,
+    /// Who decided so.
+    pub by: String,
 }
 
 /// What a condition is about.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::state::Tolerated;
+
 /// Why an attempt is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
@@ -61,4 +63,7 @@ pub struct Request {
     pub force: bool,
     /// Digest of the content that is not to be applied again.
     pub hold: Option<String>,
+    /// Drift to leave alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerate: Vec<Tolerated>,
 }

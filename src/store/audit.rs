@@ -201,6 +201,19 @@ impl Store {
         .await
     }
 
+    /// The last deletion of an object of a kind under a name, which tells what became of an object whose id is unknown.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_deletion(&self, kind: &str, name: &str) -> Result<Option<ChangeRecord>, StoreError> {
+        let query = Statement::with_lists(
+            &[CHANGES, " WHERE kind = $1 AND name = $2 AND action = 'delete' ORDER BY seq DESC LIMIT 1"],
+            vec![kind.into(), name.into()],
+            Vec::new(),
+        );
+        Ok(self.changes(query).await?.pop())
+    }
+
     /// The change log after a sequence number, oldest first: what a consumer that has seen `seq` has yet to see.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod editing;
 mod engine;
 mod export;
 mod floors;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     ExportError, Options, Placeholder,
-    identify::{Identifier, Part},
+    identify::{Identifier, Identity, Part},
     order,
     select::Selected,
 };
@@ -127,7 +127,7 @@ impl<'m> Writer<'m> {
         let mut identifiers = Mapping::new();
         for (field, part) in &identity.fields {
             let value = match part {
-                Part::Plain(value) => self.plain(info, field, value)?,
+                Part::Plain(value) => plain(info, field, value)?,
                 Part::Target(target) => self.reference(*target)?,
             };
             identifiers.insert(field.as_str().into(), value);
@@ -170,7 +170,7 @@ impl<'m> Writer<'m> {
             let value = object.attrs.get(&field.name).unwrap_or(&field.default);
             let generated = info.generated.iter().any(|generated| generated.field == field.name);
             let written = always || generated || !same(value, &field.default);
-            return written.then(|| self.plain(info, &field.name, value)).transpose();
+            return written.then(|| plain(info, &field.name, value)).transpose();
         };
         if reference.inverse.is_some() {
             // The members say it.
@@ -195,13 +195,6 @@ impl<'m> Writer<'m> {
         }
     }
 
-    fn plain(&self, info: &KindInfo, field: &str, value: &Json) -> Result<Value, ExportError> {
-        if symbol::contains_symbol(value) {
-            return Err(ExportError::Planned { kind: info.name, field: field.to_owned() });
-        }
-        Ok(serde_yaml::to_value(value)?)
-    }
-
     /// A reference: by entry id if the object is in the export, else by what identifies it, at last by primary key.
     fn reference(&mut self, id: Uuid) -> Result<Value, ExportError> {
         let Some(object) = self.model.get(id)? else { return Ok(Value::String(id.to_string())) };
@@ -210,18 +203,7 @@ impl<'m> Writer<'m> {
             return Ok(tagged("!KeyOf", Value::String(self.entry_id(info, object)?)));
         }
         let identity = self.identifier.identity(object)?;
-        if identity.fields.is_empty() {
-            return Ok(primary_key(info, object));
-        }
-        let mut find = vec![Value::from(info.name)];
-        for (field, part) in &identity.fields {
-            let value = match part {
-                Part::Plain(value) => self.plain(info, field, value)?,
-                Part::Target(target) => self.reference(*target)?,
-            };
-            find.push(Value::Sequence(vec![field.as_str().into(), value]));
-        }
-        Ok(tagged("!Find", Value::Sequence(find)))
+        find(info, object, &identity, &mut |target| self.reference(target))
     }
 
     fn entry_id(&mut self, info: &KindInfo, object: &Object) -> Result<String, ExportError> {
@@ -276,6 +258,60 @@ impl<'m> Writer<'m> {
             listed.push(Mapping::from_iter(pairs));
         }
         Ok(listed)
+    }
+}
+
+fn plain(info: &KindInfo, field: &str, value: &Json) -> Result<Value, ExportError> {
+    if symbol::contains_symbol(value) {
+        return Err(ExportError::Planned { kind: info.name, field: field.to_owned() });
+    }
+    Ok(serde_yaml::to_value(value)?)
+}
+
+/// A `!Find` by what identifies an object, or its primary key when nothing else does.
+fn find(
+    info: &KindInfo,
+    object: &Object,
+    identity: &Identity,
+    reference: &mut dyn FnMut(Uuid) -> Result<Value, ExportError>,
+) -> Result<Value, ExportError> {
+    if identity.fields.is_empty() {
+        return Ok(primary_key(info, object));
+    }
+    let mut find = vec![Value::from(info.name)];
+    for (field, part) in &identity.fields {
+        let value = match part {
+            Part::Plain(value) => plain(info, field, value)?,
+            Part::Target(target) => reference(*target)?,
+        };
+        find.push(Value::Sequence(vec![field.as_str().into(), value]));
+    }
+    Ok(tagged("!Find", Value::Sequence(find)))
+}
+
+/// Writes references to stored objects for documents that are not made by an export.
+pub struct References<'m> {
+    model: &'m Model,
+    identifier: Identifier<'m>,
+}
+
+impl<'m> References<'m> {
+    /// Starts with a stored model.
+    pub fn new(model: &'m Model) -> Self {
+        References { model, identifier: Identifier::new(model) }
+    }
+
+    /// A reference to an object: `!KeyOf` with the id that `entry_id` gives for it, else `!Find`, at last its primary key.
+    ///
+    /// # Errors
+    /// When the model does not hold everything.
+    pub fn write(&mut self, id: Uuid, entry_id: &dyn Fn(Uuid) -> Option<String>) -> Result<Value, ExportError> {
+        if let Some(entry) = entry_id(id) {
+            return Ok(tagged("!KeyOf", Value::String(entry)));
+        }
+        let Some(object) = self.model.get(id)? else { return Ok(Value::String(id.to_string())) };
+        let identity = self.identifier.identity(object)?;
+        find(self.model.registry().get(object.kind), object, &identity, &mut |target| self.write(target, entry_id))
     }
 }
 

@@ -17,7 +17,7 @@ mod select;
 mod tests;
 #[cfg(test)]
 mod text_tests;
-mod yaml_text;
+pub(in crate::blueprint) mod yaml_text;
 
 use std::fmt::Write;
 
@@ -26,6 +26,8 @@ use serde_yaml::{Mapping, Value};
 use uuid::Uuid;
 
 use crate::model::{Model, Need};
+
+pub use entry::References;
 
 /// What to export.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "
 
 /// Where a scalar stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(in crate::blueprint) enum Place {
     /// After an indicator on a line of its own.
     Block,
     /// Inside brackets.
@@ -30,7 +30,7 @@ enum Place {
 }
 
 /// Writes the pairs of a mapping, each on a line of its own that begins at column `indent`.
-pub(super) fn mapping(out: &mut String, pairs: &Mapping, indent: usize) {
+pub(in crate::blueprint) fn mapping(out: &mut String, pairs: &Mapping, indent: usize) {
     for (number, (key, value)) in pairs.iter().enumerate() {
         if number > 0 {
             spaces(out, indent);
@@ -50,7 +50,7 @@ pub(super) fn mapping(out: &mut String, pairs: &Mapping, indent: usize) {
 }
 
 /// Writes one item of a list whose dashes stand at column `indent`.
-pub(super) fn item(out: &mut String, value: &Value, indent: usize) {
+pub(in crate::blueprint) fn item(out: &mut String, value: &Value, indent: usize) {
     spaces(out, indent);
     out.push('-');
     match value {
@@ -89,7 +89,7 @@ fn after_indicator(out: &mut String, value: &Value, indent: usize) {
 }
 
 /// A value on one line.
-fn inline(value: &Value, place: Place) -> String {
+pub(in crate::blueprint) fn inline(value: &Value, place: Place) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
@@ -133,7 +133,7 @@ fn is_bare(text: &str, place: Place) -> bool {
 }
 
 /// Whether a character may stand in a text as it is: it shows, and no reader takes it for a line break.
-fn is_plain_letter(letter: char) -> bool {
+pub(in crate::blueprint) fn is_plain_letter(letter: char) -> bool {
     !letter.is_control()
         && !matches!(letter,
             '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
@@ -142,7 +142,7 @@ fn is_plain_letter(letter: char) -> bool {
 }
 
 /// The text in double quotes, on one line.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::blueprint) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {
@@ -165,13 +165,13 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// Whether the text is better written, and can be, as a literal block.
-fn fits_literal(text: &str) -> bool {
+pub(in crate::blueprint) fn fits_literal(text: &str) -> bool {
     let shows = |letter| matches!(letter, '\n' | '\t') || is_plain_letter(letter);
     text.contains('\n') && text.chars().all(shows) && text.lines().any(|line| !line.trim().is_empty())
 }
 
 /// Writes a literal block whose lines begin at column `indent`.
-fn literal(out: &mut String, text: &str, indent: usize) {
+pub(in crate::blueprint) fn literal(out: &mut String, text: &str, indent: usize) {
     out.push('|');
     // A reader takes the indentation from the first line, unless that line hides it.
     if text.starts_with([' ', '\t', '\n']) {

@@ -4,6 +4,7 @@
 //! Rendering reads a plan and decides nothing. What it may never do is in one place each: [`escape`] keeps names and
 //! values from being anything but text, [`names`] and [`fields`] keep from print what is secret.
 
+mod drift;
 pub mod escape;
 mod fields;
 mod flow_picture;
@@ -13,7 +14,8 @@ mod markdown;
 mod names;
 mod text;
 
-pub use escape::visible;
+pub use drift::{Difference, differences, shown_name};
+pub use escape::{code as markdown_code, prose as markdown_prose, visible};
 pub use flow_picture::mermaid;
 pub use json::{SCHEMA, VERSION, json};
 pub use markdown::{MARKER, MarkdownOptions, markdown};

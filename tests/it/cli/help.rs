@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "serve",
     "validate",
     "plan",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 21] = [
     "show",
     "blame",
     "rollback",
+    "drift",
     "export",
     "schema",
     "migrate",

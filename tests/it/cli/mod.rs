@@ -2,14 +2,15 @@
 //!
 //! What is read by people is kept in `snapshots/`; look at every change there as a reader would.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod check;
 mod comment;
 mod diff;
+mod drift;
 mod gitops;
 mod help;
 mod history;
 mod inputs;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kill;
 mod migrate;
 mod plan_apply;

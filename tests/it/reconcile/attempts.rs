@@ -84,7 +84,8 @@ async fn prune_deletes_what_the_source_owns_and_nothing_else() {
         lab.attempt("main").await;
         assert_eq!(lab.trace().await, before);
         // Consent to another plan, or without force, is none.
-        let consent = |plan: &str, force| Request { by: "alice".into(), approve: Some(plan.into()), force, hold: None };
+        let consent =
+            |plan: &str, force| Request { by: "alice".into(), approve: Some(plan.into()), force, ..Request::default() };
         lab.request("main", consent("another", true)).await;
         assert_eq!(lab.attempt("main").await, Attempted::Held);
         lab.request("main", consent(&pending.plan, true)).await;

@@ -10,7 +10,7 @@ mod git_https;
 mod git_signatures;
 mod git_ssh;
 mod impact;
-mod lab;
+pub mod lab;
 mod lockout;
 mod oci;
 mod rollback;
@@ -66,3 +66,4 @@ pub fn loading<T>(
     }
     panic!("asks for ever");
 }
+pub mod drift;
