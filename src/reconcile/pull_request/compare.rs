@@ -65,7 +65,7 @@ pub struct Compared {
     pub found: Vec<Diagnostic>,
     /// What is wrong with the base alone, in one line each.
     pub base_faults: Vec<String>,
-    /// Variables and files whose values are not known here.
+    /// Variables and files whose values are not known here, and files that cannot be decrypted here.
     pub unknown: BTreeSet<String>,
 }
 
@@ -105,10 +105,13 @@ pub fn compare(
         }
         settle(&mut model, &outcome.plan, &key);
     }
+    // What cannot be decrypted here is left out of both sides, so that it does not seem to come or go.
+    let sealed: BTreeSet<String> =
+        [base, head].into_iter().flat_map(|side| sealed(&load(side, how.folder, &BTreeSet::new(), &inputs))).collect();
     let mut hidden = BTreeSet::new();
     let own: HashSet<Uuid> = model.objects().map(|object| object.id).collect();
 
-    let (outcome, base_faults) = apply_base(&model, base, &inputs, &secrets, how, options)?;
+    let (outcome, base_faults) = apply_base(&model, base, &sealed, &inputs, &secrets, how, options)?;
     settle(&mut model, &outcome.plan, &key);
     hidden.append(&mut render::hidden(&outcome.plan, registry));
     let mut declared: BTreeMap<Uuid, String> = BTreeMap::new();
@@ -117,7 +120,7 @@ pub fn compare(
         declared.entry(row.object).or_insert(place);
     }
 
-    let mut loaded = load(head, how.folder, &BTreeSet::new(), &inputs);
+    let mut loaded = load(head, how.folder, &sealed, &inputs);
     loaded.arrange(&model, how.last_wins);
     let mut run = Run::new(&loaded, &inputs, &secrets, model.clone(), options);
     let mut outcome = run.advance().map_err(CompareError::Needs)?;
@@ -149,7 +152,7 @@ pub fn compare(
     if found.iter().any(Diagnostic::is_error) {
         plan = Plan::default();
     }
-    let mut unknown = BTreeSet::new();
+    let mut unknown: BTreeSet<String> = sealed.iter().map(|file| format!("the encrypted file `{file}`")).collect();
     found.retain(|finding| {
         let name = unknown_input(finding);
         let keep = name.is_none();
@@ -167,12 +170,13 @@ pub fn compare(
 fn apply_base(
     model: &Model,
     base: &Content,
+    sealed: &BTreeSet<String>,
     inputs: &Inputs,
     secrets: &Keyed<'_>,
     how: How<'_>,
     options: Options,
 ) -> Result<(Outcome, Vec<String>), CompareError> {
-    let mut left_out = BTreeSet::new();
+    let mut left_out = sealed.clone();
     let mut faults = Vec::new();
     loop {
         let mut loaded = load(base, how.folder, &left_out, inputs);
@@ -220,6 +224,12 @@ fn load(content: &Content, folder: &str, without: &BTreeSet<String>, inputs: &In
         }
     }
     loaded
+}
+
+/// The files that need a key which is not here.
+fn sealed(loaded: &Loaded) -> BTreeSet<String> {
+    let found = loaded.found.iter().filter(|finding| [Code::SOPS_NO_KEY, Code::SOPS_WRONG_KEY].contains(&finding.code));
+    found.filter_map(|finding| finding.span()).map(|span| loaded.sources.get(span.file).name.clone()).collect()
 }
 
 /// Applies a plan to a model as a store would, as far as it matters for a comparison.

@@ -94,6 +94,9 @@ fn a_branch_tells_who_gains_and_who_loses_access() {
 
     let json = desk.expect(2, &with(&["--json", "--detailed-exitcode"])).json();
     assert_eq!(json["summary"], serde_json::json!({"create": 1, "update": 0, "delete": 1, "unchanged": 217 - 1}));
+    let schema: serde_json::Value =
+        serde_json::from_str(gatewright::blueprint::render::SCHEMA).expect("the schema is JSON");
+    assert!(jsonschema::is_valid(&schema, &json), "{json:#}");
     let targets = json["impact"]["targets"].as_array().expect("targets");
     let people = |first: usize, last: usize| (first..=last).map(user).collect::<BTreeSet<_>>();
     let found: Vec<_> = targets
@@ -116,6 +119,21 @@ fn a_branch_tells_who_gains_and_who_loses_access() {
         desk.expect(0, &["diff", "--from", "topic", "--detailed-exitcode"]).last(),
         "Plan: 0 to create, 0 to update, 0 to delete, 217 unchanged."
     );
+}
+
+/// The plan for a database says the same, although people are not all in memory there.
+#[test]
+fn a_plan_for_a_database_tells_who_gains_access() {
+    let desk = company();
+    desk.expect(0, &["apply", "--yes", "--quiet", "identity"]);
+    desk.write("identity/apps/payroll.yaml", &app("payroll", &["finance", "ops"]));
+    let plan = desk.expect(0, &["plan", "--format", "markdown", "identity/apps/payroll.yaml"]);
+    for part in [
+        "**30 users gain access to application `payroll` (50 of 200 users instead of 20)**",
+        "| `user170` | not a member of `finance` | member of `ops` |",
+    ] {
+        assert!(plan.out.contains(part), "{part}: {}", plan.page());
+    }
 }
 
 #[test]
@@ -274,6 +292,26 @@ fn no_secret_is_shown_and_unknown_values_are_named() {
     for secret in ["first-pass-7Q", "second-pass-7Q", "file-secret-4T", "hidden-name-8s2"] {
         assert!(!all.contains(secret), "{secret} in\n{all}");
     }
+}
+
+#[test]
+fn what_cannot_be_decrypted_here_is_named_and_compared_where_it_can_be() {
+    let desk = Desk::new();
+    desk.write("sealed.yaml", include_str!("../../../fixtures/sops/blueprint.yaml"));
+    desk.write("key.txt", include_str!("../../../fixtures/sops/identity.txt"));
+    desk.write("a.yaml", "version: 1\nentries:\n- model: authentik_core.group\n  identifiers: {name: a}\n");
+    desk.commit("one");
+    desk.write("sealed.yaml", include_str!("../../../fixtures/sops/blueprint-new.yaml"));
+    let line = ["diff", "--from", "HEAD", "--no-shipped"];
+    let without = desk.expect(0, &line);
+    assert_eq!(without.last(), "Plan: 0 to create, 0 to update, 0 to delete, 1 unchanged.");
+    assert_eq!(
+        without.err,
+        "note: values that are not known here are not compared: the encrypted file `sealed.yaml`\n"
+    );
+    let with = desk.expect(0, &[&line[..], &["--age-key-file", "key.txt"]].concat());
+    assert_eq!(with.out.matches("(secret changed)").count(), 4, "{}", with.page());
+    super::secrets::assert_silent(&with, &super::secrets::SECRETS);
 }
 
 #[test]
