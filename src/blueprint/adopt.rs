@@ -296,7 +296,7 @@ impl Work<'_> {
                         }
                         match (value.tag.is_none(), object.attrs.get(field), text(value)) {
                             (true, Some(Json::String(present)), Some(text)) => *present == text,
-                            (true, Some(present), Some(text)) => present.to_string() == text,
+                            (true, Some(present), Some(text)) => text == format!("{present}"),
                             _ => false,
                         }
                     })

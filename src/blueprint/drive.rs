@@ -132,9 +132,11 @@ pub async fn plan_source(
     let owned = rows.iter().map(|row| row.object).collect::<BTreeSet<_>>().len();
     let mut run = Run::new(loaded, inputs, &secrets, model, Options::default());
     let mut outcome = advance(&mut run, &mut reader).await?;
+    // What is not declared any more may be the very thing that is in the way, as when an object is renamed: the plan is
+    // judged after pruning. A run that came to no plan at all declares nothing, and nothing follows from that.
     let refused = outcome.found.iter().chain(&loaded.found).any(Diagnostic::is_error);
     let mut orphans = Vec::new();
-    if !refused {
+    if !refused || !outcome.plan.ownership.is_empty() {
         let declared: HashSet<Uuid> = outcome.plan.ownership.iter().map(|row| row.object).collect();
         let kept: HashSet<(Uuid, &str)> =
             outcome.plan.ownership.iter().map(|row| (row.object, row.document.as_str())).collect();

@@ -127,7 +127,7 @@ fn changes(run: &RunRecord) -> String {
 
 /// Where the plan came from, with commits cut to the length that people read.
 pub fn origin(run: &RunRecord) -> String {
-    run.run.origin.split(' ').map(|word| short(word)).collect::<Vec<_>>().join(" ")
+    run.run.origin.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// A revision's name with its commit or digest cut to twelve digits.

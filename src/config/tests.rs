@@ -36,6 +36,8 @@ fn without_anything_the_defaults_run() {
             "blueprints.context {} default",
             "blueprints.allow_env [] default",
             "blueprints.allow_files [] default",
+            "cache (not set) default",
+            "sources {} default",
             r#"log.format "auto" default"#,
             r#"log.level "info" default"#,
         ]
@@ -89,6 +91,8 @@ fn later_layers_win_and_every_value_knows_where_it_came_from() {
             "blueprints.context.tier (secret) flag --context",
             r#"blueprints.allow_env ["CI_*"] gatewright.toml:8"#,
             "blueprints.allow_files [] default",
+            "cache (not set) default",
+            "sources {} default",
             r#"log.format "json" variable GATEWRIGHT_LOG_FORMAT"#,
             r#"log.level "info" default"#,
         ]

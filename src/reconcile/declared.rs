@@ -53,6 +53,8 @@ pub fn document(sources: &BTreeMap<String, Map<String, Value>>, folders: &[PathB
                     let found = names.iter().map(|name| format!("!Find [gatewright_sources.source, [name, {name}]]"));
                     format!("[{}]", found.collect::<Vec<_>>().join(", "))
                 }
+                // Its keys are anybody's, so that one of them may be `env`.
+                ("context", value) => value.to_string(),
                 ("location", Value::String(path)) => Value::from(absolute(Path::new(path))).to_string(),
                 _ => scalar(value),
             };
@@ -118,11 +120,34 @@ mod tests {
     fn declarations_become_a_blueprint() {
         let sources: BTreeMap<String, Map<String, Value>> = serde_json::from_value(serde_json::json!({
             "main": { "type": "git", "url": "https://git.test/a", "password": { "env": "TOKEN" }, "depends_on": ["base"] },
-            "base": { "type": "inline", "content": "version: 1\nentries: []\n", "context": { "env": "prod", "n": 1 } },
+            "base": { "type": "inline", "content": "version: 1\nentries: []\n", "context": { "env": "prod" } },
         }))
         .expect("declarations");
         let text = document(&sources, &[PathBuf::from("/etc/gate wright")]).expect("document");
-        insta::assert_snapshot!(text, @"");
+        let expected = r#"version: 1
+metadata:
+  name: Sources of the configuration
+entries:
+  - model: gatewright_sources.inline
+    identifiers:
+      name: "base"
+    attrs:
+      "content": "version: 1\nentries: []\n"
+      "context": {"env":"prod"}
+  - model: gatewright_sources.git
+    identifiers:
+      name: "main"
+    attrs:
+      "url": "https://git.test/a"
+      "password": !Env "TOKEN"
+      "depends_on": [!Find [gatewright_sources.source, [name, "base"]]]
+  - model: gatewright_sources.directory
+    identifiers:
+      name: "etc/gate-wright"
+    attrs:
+      location: "/etc/gate wright"
+"#;
+        assert_eq!(text, expected);
         assert!(document(&BTreeMap::new(), &[]).expect("document").ends_with("entries: []\n"));
     }
 

@@ -158,6 +158,20 @@ fn a_commit_becomes_the_running_state() {
     push(&server, "the-secret-of-the-hook", &removed);
     until(&desk, "hooked", is_at(&removed));
 
+    // Somebody changes a declared object by hand: it shows with its place and its author, and goes into the repository
+    // as a patch, after which there is no drift.
+    desk.write("by-hand.yaml", &group("one", "by-hand"));
+    desk.expect(0, &["apply", "--yes", "by-hand.yaml"]);
+    let shown = desk.expect(2, &["drift", "hooked"]).out;
+    assert!(shown.contains(&format!("a/one.yaml:7@{}", &removed[..7])) && shown.contains("cli:alice"), "{shown}");
+    desk.expect(0, &["drift", "hooked", "--adopt", "--patch", "adopted.patch"]);
+    lab.git(&["apply", &desk.path("adopted.patch").display().to_string()]);
+    let adopted = lab.commit("as it is now");
+    push(&server, "the-secret-of-the-hook", &adopted);
+    until(&desk, "hooked", is_at(&adopted));
+    desk.expect(0, &["drift", "hooked"]);
+    assert!(export().contains("note: by-hand"), "{}", export());
+
     let (code, log) = server.stop(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(code, Some(0), "{log:#?}");
     let shown = format!("{}{}", log.concat(), desk.run(&["sources", "--json"]).out);
