@@ -12,7 +12,7 @@ use super::{
     engine::{Options, Outcome, Run},
     inputs::Inputs,
     load::Loaded,
-    plan::{Plan, Pruned, Secrets},
+    plan::{Action, Plan, Pruned, Secrets},
 };
 use crate::{
     base::diagnostic::Diagnostic,
@@ -91,7 +91,8 @@ pub async fn plan_and_ask<T>(
     loaded.arrange(&model, options.last_wins);
     let secrets = Keyed(store.key());
     let mut run = Run::new(loaded, inputs, &secrets, model, options);
-    let outcome = advance(&mut run, &mut reader).await?;
+    let mut outcome = advance(&mut run, &mut reader).await?;
+    keep_secret(&mut outcome.plan, &mut reader).await?;
     let mut model = run.model().clone();
     loop {
         match question(&outcome.plan, &model, &outcome.plan.applied_to(&model)) {
@@ -172,7 +173,22 @@ pub async fn plan_source(
         }
         outcome.plan.ownership.append(&mut released);
     }
+    keep_secret(&mut outcome.plan, &mut reader).await?;
     Ok(SourcePlan { planned: Planned { outcome, model: run.model().clone() }, owned, orphans })
+}
+
+/// Has a plan hide values that were ever secret: one that came from a variable stays so when its entry goes, or says
+/// something else. The change log knows which fields those are.
+async fn keep_secret(plan: &mut Plan, reader: &mut Reader) -> Result<(), StoreError> {
+    let stored = plan.changes.iter().filter(|change| change.action != Action::Create);
+    let fields = reader.secret_fields(stored.map(|change| change.object.id).collect()).await?;
+    for change in &mut plan.changes {
+        let id = change.object.id;
+        for diff in &mut change.fields {
+            diff.sensitive |= fields.contains(&(id, diff.field.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn pruned(source: &str, row: &Ownership) -> Pruned {

@@ -30,7 +30,7 @@ pub struct Args {
     /// The commit that gets the status
     #[arg(long, value_name = "SHA")]
     commit: Option<String>,
-    /// Address of the forge's API, such as https://gitlab.example/api/v4
+    /// Address of the forge's API, such as <https://gitlab.example/api/v4>
     #[arg(long, value_name = "URL")]
     api: Option<String>,
     /// Let the token travel unencrypted to an API at http://

@@ -81,8 +81,8 @@ impl Builder<'_, '_> {
     /// Follows a reference field upwards and reports when it comes back.
     fn check_acyclic(&mut self, info: &KindInfo, object: &Object, field: &'static str) {
         let mut seen = HashSet::from([object.id]);
-        let mut next = object.targets(field).first().copied();
-        while let Some(id) = next {
+        let mut next = object.targets(field).to_vec();
+        while let Some(id) = next.pop() {
             if id == object.id {
                 let name = label(&self.overlay, object);
                 let mut finding = Diagnostic::new(
@@ -95,10 +95,11 @@ impl Builder<'_, '_> {
                 self.found.push(finding);
                 return;
             }
-            if !seen.insert(id) {
-                return;
+            if seen.insert(id)
+                && let Some(above) = self.object(id)
+            {
+                next.extend(above.targets(field));
             }
-            next = self.object(id).and_then(|above| above.targets(field).first().copied());
         }
     }
 

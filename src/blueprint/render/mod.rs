@@ -2,7 +2,7 @@
 //! request, and pictures of flows.
 //!
 //! Rendering reads a plan and decides nothing. What it may never do is in one place each: [`escape`] keeps names and
-//! values from being anything but text, [`names`] and [`fields`] keep from print what is secret.
+//! values from being anything but text, [`names`] and [`mod@fields`] keep from print what is secret.
 
 mod drift;
 pub mod escape;

@@ -163,7 +163,7 @@ fn a_commit_becomes_the_running_state() {
     desk.write("by-hand.yaml", &group("one", "by-hand"));
     desk.expect(0, &["apply", "--yes", "by-hand.yaml"]);
     let shown = desk.expect(2, &["drift", "hooked"]).out;
-    assert!(shown.contains(&format!("a/one.yaml:7@{}", &removed[..7])) && shown.contains("cli:alice"), "{shown}");
+    assert!(shown.contains(&format!("a/one.yaml:6@{}", &removed[..10])) && shown.contains("cli:alice"), "{shown}");
     desk.expect(0, &["drift", "hooked", "--adopt", "--patch", "adopted.patch"]);
     lab.git(&["apply", &desk.path("adopted.patch").display().to_string()]);
     let adopted = lab.commit("as it is now");

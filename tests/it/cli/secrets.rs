@@ -240,3 +240,28 @@ fn a_migration_shows_no_secret() {
     assert_silent(&desk.expect(0, &["migrate", "--write", "a.yaml"]), &SECRETS);
     assert_eq!(desk.read("a.yaml"), text.replace("user_property_mappings", "property_mappings"));
 }
+
+/// What came from the environment once stays hidden when its entry says something else, and when its object goes.
+#[test]
+fn a_value_of_the_environment_stays_hidden_afterwards() {
+    let desk = Desk::new();
+    let group = |note: &str, state: &str| {
+        format!(
+            "version: 1\nentries:\n  - model: authentik_core.group\n    state: {state}\n    identifiers: {{name: g}}\n    attrs: {{attributes: {{note: {note}}}}}\n"
+        )
+    };
+    desk.write("values.env", "NOTE=from-the-environment\n");
+    desk.write("a.yaml", &group("!Env NOTE", "present"));
+    desk.expect(0, &["apply", "--yes", "--env-file", "values.env", "a.yaml"]);
+    desk.write("a.yaml", &group("plain", "present"));
+    let mut shown = desk.expect(0, &["plan", "a.yaml"]).out;
+    shown.push_str(&desk.expect(0, &["plan", "--json", "a.yaml"]).out);
+    desk.expect(0, &["apply", "--yes", "a.yaml"]);
+    desk.write("a.yaml", &group("plain", "absent"));
+    shown.push_str(&desk.expect(0, &["plan", "--verbose", "a.yaml"]).out);
+    desk.expect(0, &["apply", "--yes", "a.yaml"]);
+    for arguments in [&["history", "--object", "group/g"][..], &["show", "1"], &["show", "2"], &["show", "3"]] {
+        shown.push_str(&desk.expect(0, arguments).page());
+    }
+    assert!(shown.contains("(secret)") && !shown.contains("from-the-environment"), "{shown}");
+}
