@@ -13,18 +13,18 @@
 //! | 5, 7, 8, 22, 23, 25–30, 48–51, 54, 60, 75, 78, 80, 81, 83 | `models` |
 //! | beyond the list | `conflicts`, `finding`, `order`, and some in the others |
 //!
+//! Ideas 42–47 (OCI registries) are in `reconcile::oci`; what 39 and 73 say of rewritten and broken files over time is in
+//! `reconcile::attempts`.
+//!
 //! What of an idea needs a part that does not exist yet has no test here:
 //!
 //! | ideas | what they show | come with |
 //! |---|---|---|
 //! | 21 | the list of available files, with the SHA-512 of each | REST API |
 //! | 22–24 | the answers to creating instances; what the engine makes of such instances and contents is tested here | REST API |
-//! | 38, 40 | discovery creates instances, stores hash and metadata, and leaves disabled ones alone | GitOps reconciler |
-//! | 39 | a rewritten file is applied again; that the last of two equal keys wins is tested here | GitOps reconciler |
-//! | 42–47 | manifests, ports, authorisation and layers of an OCI registry | GitOps reconciler |
+//! | 38, 40 | files of the blueprint folders appear as instances, with hash and metadata; that disabled instances are left alone is in `reconcile::attempts` | REST API |
 //! | 50–52, 54 | the answers of the application wizard; what its documents come to is tested here | REST API |
 //! | 53 | a caller without the right to add is refused | REST API |
-//! | 73 | the stored status becomes "error"; that nothing changes is tested here | GitOps reconciler |
 //! | 74 | `{enabled: false}` alone is a valid change of an instance | REST API |
 //!
 //! Ideas 5, 7, 8, 75 and 83 go through an export. Their documents are applied here to an empty system as they would
