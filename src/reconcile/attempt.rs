@@ -374,7 +374,7 @@ impl<'a> Attempt<'a> {
         if let (Some(applied), Some(observed)) = (&mut self.state.applied, &self.state.observed) {
             applied.revision = observed.clone();
         }
-        self.condition(true, "Applied", "the running state is as the source declares it");
+        self.condition(true, "Applied", "the newest revision is applied");
         self.settle().await
     }
 
