@@ -79,7 +79,8 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let Some(store) = database::open(&config, Mode::Prepare).await? else {
             bail!("the database cannot be opened");
         };
-        let around = surroundings(session, &config, &store, inputs)?;
+        let mut around = surroundings(session, &config, &store, inputs)?;
+        around.folders.extend(args.blueprints.iter().cloned());
         if config.blueprints.shipped {
             apply_first(&around, &Settings::shipped()).await.context(
                 "the shipped blueprints do not apply to this database; see the findings above, or leave them out with \

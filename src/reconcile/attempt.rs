@@ -416,8 +416,7 @@ impl<'a> Attempt<'a> {
             _ => self.record(outcome, refusal.reason, &refusal.message, detail).await?,
         };
         self.state.pending = Some(Pending { run, plan: digest, refused: outcome == Outcome::Refused });
-        self.condition(false, refusal.reason, &refusal.message);
-        self.condition_of(ConditionType::Stalled, true, refusal.reason, &refusal.message);
+        self.stands(false, true, refusal.reason, &refusal.message);
         self.settle().await
     }
 
@@ -439,8 +438,7 @@ impl<'a> Attempt<'a> {
         self.state.failed = basis;
         let run = self.record(Outcome::Failed, reason, message, detail.to_vec()).await?;
         self.state.run = Some(run);
-        self.condition(false, reason, message);
-        self.condition_of(ConditionType::Stalled, !may_pass, reason, message);
+        self.stands(false, !may_pass, reason, message);
         tracing::error!(source = self.settings.name, reason, "{message}");
         match self.settle().await? {
             Step::Done(Attempted::Busy) => Ok(Step::Done(Attempted::Busy)),
@@ -540,8 +538,13 @@ impl<'a> Attempt<'a> {
 
     /// Sets `Ready`, and takes back what contradicts it.
     fn condition(&mut self, ready: bool, reason: &str, message: &str) {
+        self.stands(ready, false, reason, message);
+    }
+
+    /// Sets `Ready` and `Stalled`, each once: a condition that is taken back and set again would begin anew each time.
+    fn stands(&mut self, ready: bool, stalled: bool, reason: &str, message: &str) {
         self.condition_of(ConditionType::Ready, ready, reason, message);
-        self.condition_of(ConditionType::Stalled, false, reason, "");
+        self.condition_of(ConditionType::Stalled, stalled, reason, if stalled { message } else { "" });
         if ready && self.state.drift.is_none() {
             self.condition_of(ConditionType::Drifted, false, reason, "");
         }

@@ -25,6 +25,11 @@ async fn a_source_is_applied_once_and_a_broken_revision_changes_nothing() {
         let mut another = lab.another("two");
         assert_eq!(another.attempt("main").await, Attempted::Unchanged);
         assert_eq!(lab.trace().await, before, "what needs nothing writes nothing");
+        // Somebody else's write makes it look at everything, and that is all.
+        lab.apply(&groups(&[("elsewhere", "1")])).await;
+        let before = lab.trace().await;
+        assert_eq!(lab.attempt("main").await, Attempted::Unchanged);
+        assert_eq!(lab.trace().await, before);
 
         lab.inline("main", &groups(&[("a", "2"), ("b", "2")]).replacen("attributes", "atributes", 1), json!({})).await;
         assert_eq!(lab.attempt("main").await, Attempted::Failed(false));
@@ -43,7 +48,7 @@ async fn a_source_is_applied_once_and_a_broken_revision_changes_nothing() {
         lab.inline("main", &groups(&[("a", "3")]), json!({})).await;
         assert!(matches!(lab.attempt("main").await, Attempted::Applied(Some(_))));
         assert_eq!(lab.condition("main", "Stalled").await.split(' ').next(), Some("false"));
-        assert_eq!(lab.groups().await, ["a", "b"], "without prune nothing goes");
+        assert_eq!(lab.groups().await, ["a", "b", "elsewhere"], "without prune nothing goes");
         assert_eq!(lab.state("main").await.orphans, 1);
     })
     .await;

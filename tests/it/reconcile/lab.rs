@@ -1,4 +1,4 @@
-//! A store with sources, a clock that stands still, and attempts made by hand.
+//! A store with sources, a clock that the test moves, and attempts made by hand.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -160,8 +160,9 @@ impl Lab {
         all.find(|settings| settings.name == source).unwrap_or_else(|| panic!("no source {source}"))
     }
 
-    /// One attempt at a source.
+    /// One attempt at a source, a moment after whatever came before.
     pub async fn attempt(&mut self, source: &str) -> Attempted {
+        self.pass(Duration::from_millis(1));
         let settings = self.settings(source).await;
         let memory = self.memories.entry(source.to_owned()).or_default();
         attempt::attempt(&self.around, &settings, memory, &Trigger::Interval).await.expect("the store works")

@@ -128,7 +128,7 @@ async fn within_a_process_the_waiting_writer_hears_who_has_the_turn() {
 }
 
 #[tokio::test]
-async fn a_commit_that_is_given_up_leaves_nothing_and_frees_the_turn() {
+async fn a_commit_that_is_given_up_is_whole_or_nothing_and_frees_the_turn() {
     on_each(|database| async move {
         let store = database.store().await;
         let row = |number: u128| person(&format!("p{number}")).secret("token", SecretWrite::Seal("x".into()));
@@ -139,7 +139,12 @@ async fn a_commit_that_is_given_up_leaves_nothing_and_frees_the_turn() {
             if tokio::time::timeout(Duration::from_millis(patience), commit).await.is_ok() {
                 return;
             }
-            assert_eq!(everything(&store, &registry).await.len(), 0, "given up after {patience} ms");
+            // Whoever gives up while the engine works on the COMMIT itself does not learn that it came through.
+            match everything(&store, &registry).await.len() {
+                0 => {}
+                400 => return,
+                part => panic!("{part} of 400 are there, given up after {patience} ms"),
+            }
         }
         store.commit(&registry(), &plan, 1).await.expect("written");
     })
