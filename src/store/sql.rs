@@ -7,9 +7,8 @@ use std::borrow::Cow;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// Placeholders in one statement, about. Both engines take many times as many, but SQLite keeps numbered ones in a list
-/// that it searches from the start, so that the time for a statement grows with the square of their number.
-pub(super) const PLACEHOLDERS: usize = 400;
+/// Placeholders in one statement, about. Both engines take many times as many; beyond this there is nothing to gain.
+pub(super) const PLACEHOLDERS: usize = 1000;
 
 /// Items in one list of a `SELECT`.
 pub(super) const LIST: usize = PLACEHOLDERS;

@@ -35,7 +35,7 @@ pub(super) struct Stored {
     pub(super) credentials: BTreeMap<String, String>,
 }
 
-/// Heads of all objects that the changeset writes or has a condition on.
+/// Heads of all objects that the changeset writes, and the revisions of those that it only has a condition on.
 pub(super) async fn heads(
     tx: &mut Tx,
     changes: &Changeset,
@@ -45,10 +45,11 @@ pub(super) async fn heads(
         Precondition::Revision(id, _) | Precondition::Missing(id) => Some(*id),
         Precondition::FreeKey(..) | Precondition::KeyOf(..) => None,
     });
-    let ids: BTreeSet<Uuid> = prepared.iter().map(|write| write.id).chain(conditions).collect();
-    let mut found = HashMap::with_capacity(ids.len());
+    let written: BTreeSet<Uuid> = prepared.iter().map(|write| write.id).collect();
+    let looked_at: BTreeSet<Uuid> = conditions.filter(|id| !written.contains(id)).collect();
+    let mut found = HashMap::with_capacity(written.len() + looked_at.len());
     let query = "SELECT id, kind, revision, digest, number, attrs FROM object WHERE id IN ({})";
-    for row in by_ids(tx, query, ids.into_iter().collect()).await? {
+    for row in by_ids(tx, query, written.into_iter().collect()).await? {
         let stored = Stored {
             kind: row.text(1).doing(READING)?,
             revision: row.int(2).doing(READING)?,
@@ -58,6 +59,10 @@ pub(super) async fn heads(
             ..Stored::default()
         };
         found.insert(id(&row, 0)?, stored);
+    }
+    let query = "SELECT id, revision FROM object WHERE id IN ({})";
+    for row in by_ids(tx, query, looked_at.into_iter().collect()).await? {
+        found.insert(id(&row, 0)?, Stored { revision: row.int(1).doing(READING)?, ..Stored::default() });
     }
     Ok(found)
 }
