@@ -16,11 +16,14 @@ pub mod notification_rule;
 pub mod notification_transport;
 pub mod notification_webhook_mapping;
 pub mod object_permission;
+pub mod person;
 pub mod role;
 pub mod schedule;
 pub mod tenant_domain;
 pub mod token;
 pub mod user;
+pub mod visit;
+pub mod world;
 
 pub use engine_mode::EngineMode;
 

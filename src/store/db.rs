@@ -125,6 +125,25 @@ impl Pool {
         Ok(Tx { inner, observer: None, faults: None })
     }
 
+    /// Runs one query outside of any transaction.
+    pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<Row>> {
+        Ok(match self {
+            Pool::Sqlite(pool) => bind_sqlite(statement).fetch_all(pool).await?.into_iter().map(Row::Sqlite).collect(),
+            Pool::Postgres(pool) => {
+                bind_postgres(statement).fetch_all(pool).await?.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// A transaction that may write beside others.
+    pub(super) async fn begin(&self) -> Result<Tx> {
+        let inner = match self {
+            Pool::Sqlite(pool) => Inner::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { inner, observer: None, faults: None })
+    }
+
     /// A transaction that alone may write; waits for its turn.
     ///
     /// On PostgreSQL it reads what was committed before each statement (and not before the wait), so what it

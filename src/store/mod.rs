@@ -14,16 +14,21 @@
 //! | `runs` | the record of each application of a plan and of each attempt at one |
 //! | `sources` | where each source of blueprints stands, requests to it, and who may write for it |
 //! | `seal`, `password` | the key of the store, sealed secrets, password hashes |
+//! | `sessions`, `executions`, `events`, `counters` | what churns while the server runs |
 //!
-//! Writers take turns, one at a time over all processes; readers never wait and never make a writer wait.
+//! Writers of objects take turns, one at a time over all processes; readers never wait and never make a writer wait.
+//! What churns is written in short transactions of its own, which on PostgreSQL wait for nobody.
 
 mod audit;
 mod canonical;
 pub mod changeset;
 mod commit;
+mod counters;
 mod db;
 mod engine;
 mod error;
+mod events;
+mod executions;
 mod former;
 mod meta;
 mod migrate;
@@ -33,6 +38,7 @@ pub mod password;
 mod read;
 mod runs;
 pub mod seal;
+mod sessions;
 mod sources;
 mod sql;
 
@@ -48,9 +54,12 @@ use zeroize::Zeroizing;
 
 pub use audit::{AuditFault, AuditReport, ChangeRecord};
 pub use commit::Committed;
+pub use counters::{Attempts, Reputation};
 pub use db::{Faults, Observer};
 pub use engine::Engine;
 pub use error::{Broken, DanglingEdge, Found, LastChange, StoreError};
+pub use events::{EventFilter, EventRecord};
+pub use executions::{Execution, FlowToken, Resumed, Saved};
 pub use former::{Former, FormerSecret, Undoable};
 pub use migrations::SCHEMA_VERSION;
 pub use names::{LastName, SECRET};
@@ -58,6 +67,7 @@ pub use password::{check_password, verify_password};
 pub use read::Reader;
 pub use runs::RunRecord;
 pub use seal::{Key, KeyError};
+pub use sessions::{Session, SessionWrite};
 pub use sources::{Poll, SourceRecord};
 
 use db::{BeginError, Pool, Tx};
@@ -129,7 +139,7 @@ impl Drop for Inner {
 /// The right to write, for the length of one transaction.
 struct Turn<'a> {
     tx: Tx,
-    _held: Held<'a>,
+    _held: Option<Held<'a>>,
 }
 
 struct Held<'a> {
@@ -215,6 +225,17 @@ impl Store {
         Ok(Reader::new(tx, meta))
     }
 
+    /// The revision of the last commit, in one cheap query.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revision(&self) -> Result<i64, StoreError> {
+        let query = Statement::new("SELECT value FROM meta WHERE key = $1").bind(meta::REVISION);
+        let rows = self.look(query, "reading the revision").await?;
+        let text = rows.first().map(|row| row.text(0)).transpose().doing("reading the revision")?;
+        text.map_or(Ok(0), |text| text.parse().map_err(|_| StoreError::Corrupt { what: "the table meta".into() }))
+    }
+
     /// Opens a sealed secret; nothing when the field has no value.
     ///
     /// # Errors
@@ -282,6 +303,17 @@ impl Store {
         Ok((tx, meta))
     }
 
+    /// A short transaction for what churns. On SQLite, which has one writer, it takes its turn with the others; on
+    /// PostgreSQL it waits for nobody.
+    async fn begin_churn(&self) -> Result<Turn<'_>, StoreError> {
+        let inner = &*self.inner;
+        if inner.pool.engine() == Engine::Sqlite {
+            return self.begin_write("the server", None).await;
+        }
+        let tx = inner.pool.begin().await.doing("beginning to write")?;
+        Ok(Turn { tx: tx.with_faults(inner.options.faults.clone()), _held: None })
+    }
+
     /// Waits for the turn to write, first within the process and then among processes.
     async fn begin_write(&self, actor: &str, observer: Option<Observer>) -> Result<Turn<'_>, StoreError> {
         let inner = &*self.inner;
@@ -296,7 +328,7 @@ impl Store {
         *inner.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor.to_owned());
         let left = wait.saturating_sub(started.elapsed());
         match inner.pool.begin_write(left, actor, observer).await {
-            Ok(tx) => Ok(Turn { tx: tx.with_faults(inner.options.faults.clone()), _held: held }),
+            Ok(tx) => Ok(Turn { tx: tx.with_faults(inner.options.faults.clone()), _held: Some(held) }),
             Err(BeginError::Taken(holder)) => Err(locked(holder)),
             Err(BeginError::Failed(error)) => Err(error).doing("beginning to write"),
         }
