@@ -11,6 +11,8 @@ pub mod store;
 pub mod blueprint;
 
 pub mod identity;
+
+pub mod expression;
 pub mod policies;
 
 pub mod flows;
