@@ -2,6 +2,7 @@
 
 pub mod application;
 pub mod application_entitlement;
+pub mod avatar;
 pub mod blueprint_instance;
 pub mod brand;
 pub mod certificate_key_pair;
@@ -19,6 +20,7 @@ pub mod object_permission;
 pub mod person;
 pub mod role;
 pub mod schedule;
+pub mod sessions;
 pub mod tenant_domain;
 pub mod token;
 pub mod user;

@@ -1,8 +1,12 @@
 //! The kind `authentik_policies_dummy.dummypolicy`: waits, then gives a fixed verdict.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{Policy, PolicyContext, PolicyError, Verdict};
 use crate::model::{Family, Key, Kind, Report};
 
 /// Waits a random time, then gives a fixed verdict; for tests.
@@ -42,5 +46,21 @@ impl Kind for DummyPolicy {
         if self.wait_min < 0 || self.wait_max < self.wait_min {
             report.error("wait_min", "the waits must not be negative, and wait_min not above wait_max");
         }
+    }
+}
+
+/// Waits and gives the verdict.
+pub(super) struct Behaviour;
+
+#[async_trait]
+impl Policy for Behaviour {
+    async fn judge(&self, at: &mut PolicyContext<'_, '_>) -> Result<Verdict, PolicyError> {
+        let declared: DummyPolicy = at.declared()?;
+        let mut random = [0; 4];
+        getrandom::fill(&mut random).map_err(|error| PolicyError::Broken(error.to_string()))?;
+        let (least, most) = (declared.wait_min.max(0), declared.wait_max.max(declared.wait_min).max(0));
+        let wait = u64::from(least.unsigned_abs()) + u64::from(u32::from_le_bytes(random) % (most.abs_diff(least) + 1));
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        Ok(Verdict::silent(declared.result))
     }
 }

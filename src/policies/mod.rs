@@ -3,6 +3,7 @@
 pub mod access;
 pub mod binding;
 pub mod dummy;
+pub mod engine;
 pub mod event_matcher;
 pub mod expiry;
 pub mod expression;
@@ -13,6 +14,15 @@ pub mod reputation;
 pub mod unique_password;
 
 pub use crate::identity::EngineMode;
+use crate::model::Kind as _;
+
+/// What policies of a kind do; a line for each kind.
+fn behaviour(kind: &str) -> Option<&'static dyn engine::Policy> {
+    Some(match kind {
+        dummy::DummyPolicy::NAME => &dummy::Behaviour,
+        _ => return None,
+    })
+}
 
 #[cfg(test)]
 mod tests {
