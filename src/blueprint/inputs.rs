@@ -13,6 +13,7 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use super::{
     sops::SopsKeys,
@@ -54,6 +55,13 @@ pub enum Access<T> {
 }
 
 impl Inputs {
+    /// What was read so far, by the names of variables and the paths of files as the documents write them.
+    pub fn names_used(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let used = self.used.lock().map(|used| used.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let of = |start: &str| used.iter().filter_map(|name| name.strip_prefix(start)).map(str::to_owned).collect();
+        (of("env:"), of("file:"))
+    }
+
     /// Reads a variable and remembers its digest.
     pub fn env(&self, name: &str) -> Access<String> {
         let access = self.environment.get(name);
@@ -84,6 +92,8 @@ impl Inputs {
 #[derive(Clone, Default)]
 pub struct Environment {
     given: BTreeMap<String, String>,
+    /// Variables that may be read and are known to be set nowhere.
+    unset: BTreeSet<String>,
     process: BTreeMap<String, String>,
     allowed: Option<GlobSet>,
     /// Set for a source: what it lists itself.
@@ -105,7 +115,20 @@ impl Environment {
         for pattern in allowed {
             globs.add(Glob::new(pattern)?);
         }
-        Ok(Environment { given, process, allowed: Some(globs.build()?), within: None })
+        Ok(Environment { given, process, allowed: Some(globs.build()?), ..Environment::default() })
+    }
+
+    /// An environment of nothing but these variables; those without a value may be read and are not set. This process's
+    /// own variables are not among them, whatever they are called.
+    pub fn closed(variables: BTreeMap<String, Option<String>>) -> Environment {
+        let mut environment = Environment::default();
+        for (name, value) in variables {
+            match value {
+                Some(value) => drop(environment.given.insert(name, value)),
+                None => drop(environment.unset.insert(name)),
+            }
+        }
+        environment
     }
 
     /// The environment of which only what matches a pattern is visible, and nothing that was not visible before.
@@ -123,6 +146,7 @@ impl Environment {
     /// Whether a variable may be read, if it is set.
     fn allows(&self, name: &str) -> bool {
         let allowed = self.given.contains_key(name)
+            || self.unset.contains(name)
             || ALWAYS_ALLOWED.iter().any(|prefix| name.starts_with(prefix))
             || self.allowed.as_ref().is_some_and(|globs| globs.is_match(name));
         allowed && self.within.as_ref().is_none_or(|globs| globs.is_match(name))
@@ -177,6 +201,19 @@ pub enum Folder {
     Disk(PathBuf),
     /// Files at one revision of a source.
     Held(Arc<dyn ReadBeside>),
+    /// Files that somebody else has read already, by their paths as the document writes them. No other file is to be had
+    /// for the document, wherever it lies.
+    Given(Arc<BTreeMap<String, GivenFile>>),
+}
+
+/// What somebody else's reading of a file came to, who was allowed to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenFile {
+    /// Its text.
+    Text(String),
+    /// Why there is none.
+    Missing(String),
 }
 
 /// Reads files that lie beside the blueprints at the same revision of a source.
@@ -215,6 +252,13 @@ impl Files {
         let wanted = Path::new(path);
         let mut missing = None;
         let folder = match folder {
+            Some(Folder::Given(files)) => {
+                return match files.get(path) {
+                    Some(GivenFile::Text(text)) => Access::Found(text.clone()),
+                    Some(GivenFile::Missing(why)) => Access::Missing(why.clone()),
+                    None => Access::Denied,
+                };
+            }
             Some(Folder::Disk(folder)) => Some(folder.as_path()),
             Some(Folder::Held(held)) => {
                 match read_held(held.as_ref(), path) {

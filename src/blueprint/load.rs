@@ -3,7 +3,7 @@
 //! A file that cannot be used gives a diagnostic and never stops the others.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -12,10 +12,10 @@ use std::{
 
 use super::{
     document::Document,
-    inputs::{Folder, ReadBeside},
+    inputs::{Folder, GivenFile, ReadBeside},
     meta, planfile, secrecy,
-    sops::{self, SopsKeys},
-    yaml::{self, Node},
+    sops::{self, FileKey, SopsKeys},
+    yaml::{self, Data, Node},
 };
 use crate::{
     base::diagnostic::{Code, Diagnostic, FileId, Sources, Span},
@@ -42,8 +42,31 @@ pub struct Loaded {
     encrypted: BTreeSet<FileId>,
     /// The trees of all texts that could be parsed, until their secrets are hidden.
     trees: Vec<Arc<Node>>,
+    /// Where each text comes from.
+    texts: Vec<Text>,
     /// Number of files that were looked at, usable or not.
     files: usize,
+}
+
+/// Where a text comes from, so that somebody else can be given it as it was read here.
+pub struct Text {
+    /// Its place in the table of texts, which also knows its name and what it says.
+    pub file: FileId,
+    /// Path in its source.
+    pub path: String,
+    /// The folder that its `!File` may read from.
+    pub folder: Option<Folder>,
+    /// What its label may do.
+    pub labelled: Labelled,
+}
+
+/// What a document names that lies outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mention<'a> {
+    /// A variable of the environment, by name.
+    Variable(&'a str),
+    /// A file, by its path as written.
+    File(&'a str),
 }
 
 /// What to do with files whose label says that they are not to be applied by themselves.
@@ -94,6 +117,50 @@ impl Loaded {
         self.files
     }
 
+    /// Every text that was read, whether a document came of it or not, in the order of the files.
+    pub fn texts(&self) -> &[Text] {
+        &self.texts
+    }
+
+    /// The key of a text that is encrypted by SOPS and could be decrypted, with which nothing else can be read.
+    pub fn file_key(&self, text: &Text) -> Option<FileKey> {
+        if !self.encrypted.contains(&text.file) {
+            return None;
+        }
+        let root =
+            yaml::parse(text.file, &self.sources.get(text.file).text, &yaml::Limits::default(), &mut Vec::new())?;
+        sops::file_key(&root, &self.sops)
+    }
+
+    /// Calls `found` with each variable (`!Env`) and file (`!File`) that a text names literally, reached by an
+    /// evaluation or not. To be called before the documents are arranged.
+    pub fn mentioned(&self, found: &mut dyn FnMut(FileId, Mention<'_>)) {
+        let mut stack: Vec<&Node> = self.trees.iter().map(|tree| &**tree).collect();
+        // An alias is its node once more.
+        let mut seen = HashSet::new();
+        while let Some(node) = stack.pop() {
+            if !seen.insert(std::ptr::from_ref(node)) {
+                continue;
+            }
+            let name = match &node.data {
+                Data::Scalar(scalar) => Some(&*scalar.text),
+                Data::Sequence(items) => {
+                    stack.extend(items.iter().map(|item| &**item));
+                    items.first().and_then(|item| item.as_text())
+                }
+                Data::Mapping(pairs) => {
+                    stack.extend(pairs.iter().flat_map(|(key, value)| [&**key, &**value]));
+                    None
+                }
+            };
+            match (node.tag.as_ref().map(|tag| tag.name.as_str()), name) {
+                (Some("!Env"), Some(name)) => found(node.span.file, Mention::Variable(name)),
+                (Some("!File"), Some(path)) => found(node.span.file, Mention::File(path)),
+                _ => {}
+            }
+        }
+    }
+
     /// Number of entries as written.
     pub fn entries(&self) -> usize {
         self.documents.iter().map(|document| document.entries.len()).sum()
@@ -112,6 +179,22 @@ impl Loaded {
     /// Adds a text that is no file: a document stored in the database or embedded in the program.
     pub fn add_text(&mut self, name: &str, path: &str, source: &str, text: &str) {
         self.add_document(name, path, None, source, text, Labelled::Take);
+    }
+
+    /// Adds a text that somebody else has read, with what they have read for its `!File`, and its key when it is
+    /// encrypted: no other key is tried.
+    pub fn add_given(
+        &mut self,
+        [name, path, source]: [&str; 3],
+        text: &str,
+        files: &Arc<BTreeMap<String, GivenFile>>,
+        key: Option<FileKey>,
+        labelled: Labelled,
+    ) {
+        self.files += 1;
+        let own = std::mem::replace(&mut self.sops, Arc::new(key.map(SopsKeys::of_file).unwrap_or_default()));
+        self.add_bytes(name, path, Some(Folder::Given(files.clone())), source, text.as_bytes(), labelled);
+        self.sops = own;
     }
 
     /// Adds a file of a source that was read already. `shown` is the name in messages, `path` the one in the source.
@@ -235,6 +318,7 @@ impl Loaded {
             None => (text, false),
         };
         let file = self.sources.add(name, text);
+        self.texts.push(Text { file, path: path.to_owned(), folder: folder.clone(), labelled });
         let first = Span::new(file, 0, 0);
         if has_bom {
             self.with_bom.insert(file);

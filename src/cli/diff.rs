@@ -5,19 +5,20 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use super::{
     Session,
     inputs::InputArgs,
-    output,
-    plan::{NAMES, PlanFormat},
+    output::{self, NAMES, PlanFormat},
+    server::{self, Server, ServerArgs},
 };
 use crate::{
     base::diagnostic::{Diagnostic, Severity},
-    blueprint::render,
+    blueprint::{inputs::Inputs, render},
     model::Registry,
     reconcile::{
         content::Selection,
         pull_request::{
-            compare::{Compared, How, compare},
+            compare::{Compared, How, compare, load_head},
             consequences::{Consequences, consequences},
-            revisions,
+            live::gather,
+            revisions::{self, Pair},
         },
     },
     registry::registry,
@@ -29,6 +30,10 @@ use crate::{
 /// is no database and nothing is checked out. As in a pull request, the changes are those made since the branch left
 /// --from. What is declared no longer is shown as deleted. Exits with 0, or with 1 when the blueprints of --to have an
 /// error; with --detailed-exitcode also with 2 when there are changes.
+///
+/// With --server the blueprints of --to are planned by a live server against the objects that it has, so that drift and
+/// what people did by hand are seen as well. --from then only names what the branch goes into: what the branch declares no
+/// longer is not shown, since only the server's source knows whether it deletes that.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The repository, or a folder in it
@@ -53,8 +58,10 @@ pub struct Args {
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
     /// Without the blueprints that a server applies by itself
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     no_shipped: bool,
+    #[command(flatten)]
+    server: ServerArgs,
     #[command(flatten)]
     inputs: InputArgs,
     /// Take the later one of contradicting entries, with a warning
@@ -101,6 +108,9 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("neither {} nor {} has a blueprint to look at", pair.base.revision.name, pair.head.revision.name);
     }
     let registry = Arc::new(registry()?);
+    if let Some(server) = args.server.server(session)? {
+        return run_on(session, &server, &args, &registry, pair, &selection.folder, inputs);
+    }
     let how = How { folder: &selection.folder, shipped: !args.no_shipped, last_wins: args.last_wins };
     let mut compared = compare(&registry, &pair.base, &pair.head, &inputs, how)?;
     let consequences = consequences(&compared.before, &compared.after, &compared.plan.hidden, args.names)
@@ -108,16 +118,62 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let found = output::sorted(&compared.loaded.sources, std::mem::take(&mut compared.found), session.global.quiet);
     let mut notes = pair.notes;
     if pair.head.files.is_empty() {
-        notes.push("there is no blueprint left; a source without blueprints is not applied".to_owned());
+        notes.push(NOTHING_LEFT.to_owned());
     }
     let revisions = [pair.base.revision.name, pair.head.revision.name];
     let shown = Shown { registry, compared, consequences, found, revisions, moved_on: pair.moved_on, notes };
-    shown.print(session, if args.json { PlanFormat::Json } else { args.format }, args.verbose)?;
+    shown.print(session, args.form(), args.verbose)?;
     if shown.is_refused() {
         return Ok(ExitCode::FAILURE);
     }
     let changes = !shown.compared.plan.is_empty();
     Ok(if args.detailed_exitcode && changes { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+impl Args {
+    fn form(&self) -> PlanFormat {
+        if self.json { PlanFormat::Json } else { self.format }
+    }
+}
+
+/// Said of a revision without blueprints.
+const NOTHING_LEFT: &str = "there is no blueprint left; a source without blueprints is not applied";
+
+/// Has a live server plan the head.
+fn run_on(
+    session: &Session,
+    server: &Server,
+    args: &Args,
+    registry: &Arc<Registry>,
+    pair: Pair,
+    folder: &str,
+    inputs: Inputs,
+) -> anyhow::Result<ExitCode> {
+    // What a pipeline may not know is compared with nothing, as without a server.
+    let inputs = Inputs { lenient: true, ..inputs };
+    let (mut loaded, sealed) = load_head(&pair.head, folder, &inputs);
+    if let Some(code) = server::refuse_unsendable(session, args.form(), &mut loaded, registry)? {
+        return Ok(code);
+    }
+    let [from, to] = [pair.base.revision.name, pair.head.revision.name];
+    let mut show = server::show(session, args.form(), args.verbose, Some(args.names));
+    show.origin = Some(format!("Blueprints of `{}` for `{}`,", short(&to), short(&from)));
+    show.notes = pair.notes;
+    if pair.head.files.is_empty() {
+        show.notes.push(NOTHING_LEFT.to_owned());
+    }
+    if !sealed.is_empty() {
+        let names: Vec<String> = sealed.iter().map(|file| format!("`{file}`")).collect();
+        show.notes.push(format!("files that cannot be decrypted here are left out: {}", names.join(", ")));
+    }
+    let request = gather(registry, &mut loaded, &inputs, args.last_wins, show);
+    let mut answer = super::runtime()?.block_on(server.plan(&request))?;
+    answer.plan["revisions"] = serde_json::json!({ "from": from, "to": to });
+    answer.plan["impact"] = serde_json::json!(answer.impact);
+    answer.plan["lockout"] = serde_json::json!(answer.lockout);
+    answer.plan["notes"] = serde_json::json!(answer.notes);
+    server::print(session, &request.show, &answer, true)?;
+    Ok(server::code(&answer, args.detailed_exitcode))
 }
 
 impl Shown {

@@ -10,8 +10,7 @@ use super::{
     Session,
     database::DatabaseArgs,
     inputs::InputArgs,
-    output,
-    plan::PlanFormat,
+    output::{self, PlanFormat},
     reconcile::{opened, require},
     serve,
 };

@@ -21,6 +21,7 @@ mod reconcile;
 mod rollback;
 mod schema;
 mod serve;
+mod server;
 mod show;
 mod sources;
 mod validate;

@@ -5,10 +5,11 @@ use std::io::{IsTerminal, Write};
 use clap::ValueEnum;
 
 use crate::{
-    base::diagnostic::{Diagnostic, Severity, Sources, Summary, github, json, sarif, snippet},
-    blueprint::render,
+    base::diagnostic::{Diagnostic, Sources, github, json, sarif, snippet},
     config::Environment,
 };
+
+pub use crate::blueprint::render::findings::{closing_line, refusal_markdown, sorted, warning};
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,6 +31,20 @@ pub enum FindingFormat {
     /// Workflow commands that annotate lines on GitHub
     Github,
 }
+
+/// Form of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    Text,
+    /// One JSON document, see schemas/plan.schema.json
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+/// How many people each list of a report on access names unless told otherwise.
+pub const NAMES: usize = 50;
 
 /// The two streams and what they can do.
 pub struct Terminal {
@@ -98,15 +113,6 @@ impl Terminal {
     }
 }
 
-/// Findings in the order of files and places, without notes if `quiet`.
-pub fn sorted(sources: &Sources, found: Vec<Diagnostic>, quiet: bool) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> =
-        found.into_iter().filter(|finding| !quiet || finding.severity != Severity::Note).collect();
-    sources.sort(&mut found);
-    found.dedup();
-    found
-}
-
 /// Findings in a form for programs.
 pub fn findings(format: FindingFormat, sources: &Sources, found: &[Diagnostic], colour: bool) -> String {
     match format {
@@ -114,42 +120,6 @@ pub fn findings(format: FindingFormat, sources: &Sources, found: &[Diagnostic], 
         FindingFormat::Json => json::render(sources, found),
         FindingFormat::Sarif => sarif::render(sources, found),
         FindingFormat::Github => github::render(sources, found),
-    }
-}
-
-/// `2 errors, 1 warning` and where to learn more.
-pub fn closing_line(found: &[Diagnostic]) -> String {
-    let summary = Summary::of(found);
-    match found.iter().find(|finding| finding.is_error()) {
-        Some(first) => format!("{summary}. Run `gatewright explain {}` for more about the first.", first.code),
-        None => format!("{summary}."),
-    }
-}
-
-/// What stands in a pull request when there is no plan.
-pub fn refusal_markdown(sources: &Sources, found: &[Diagnostic]) -> String {
-    let mut text = findings(FindingFormat::Text, sources, found, false);
-    if text.len() > LONGEST_REFUSAL {
-        text.truncate(text.floor_char_boundary(LONGEST_REFUSAL));
-        text.truncate(text.rfind('\n').unwrap_or(0));
-        text.push_str("\n… and more");
-    }
-    let mut fence = "```".to_owned();
-    while text.contains(&fence) {
-        fence.push('`');
-    }
-    let summary = Summary::of(found);
-    format!("{}\n## Gatewright plan: refused, {summary}\n\n{fence}text\n{}\n{fence}\n", render::MARKER, text.trim_end())
-}
-
-/// Most bytes of findings in a comment, which forges limit to 65,536 characters.
-const LONGEST_REFUSAL: usize = 60_000;
-
-/// A warning in one line.
-pub fn warning(sources: &Sources, finding: &Diagnostic) -> String {
-    match finding.labels.first() {
-        Some(label) => format!("{}: {}", sources.place(label.span), finding.message),
-        None => finding.message.clone(),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
-use clap::ValueEnum;
 
 use super::{
     Session,
     database::{self, DatabaseArgs, Mode},
     inputs::InputArgs,
-    output,
+    output::{self, NAMES, PlanFormat},
+    server::{self, Server, ServerArgs},
 };
 use crate::{
     base::diagnostic::{Diagnostic, Severity},
@@ -23,7 +23,10 @@ use crate::{
         planfile, render,
     },
     model::{Model, Registry},
-    reconcile::pull_request::consequences::{Consequences, consequences},
+    reconcile::pull_request::{
+        consequences::{Consequences, consequences},
+        live::gather,
+    },
     registry::registry,
     store::Store,
 };
@@ -32,6 +35,9 @@ use crate::{
 ///
 /// All documents given are one plan. Nothing is written. Exits with 0, or with 1 when a document has an error; with
 /// --detailed-exitcode also with 2 when there are changes.
+///
+/// With --server the plan is made by a live server, for the objects that it has. !Env and !File see what this command may
+/// see, and never the variables and files of the server.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, or folders to search for *.yaml and *.yml
@@ -40,12 +46,14 @@ pub struct Args {
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
     inputs: InputArgs,
     /// Take the later one of contradicting entries, with a warning
     #[arg(long)]
     last_wins: bool,
     /// Save the plan to this file, for `gatewright apply FILE`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
     out: Option<PathBuf>,
     /// Exit with 2 when there are changes
     #[arg(long)]
@@ -60,20 +68,6 @@ pub struct Args {
     #[arg(long, short)]
     verbose: bool,
 }
-
-/// Form of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PlanFormat {
-    /// For people
-    Text,
-    /// One JSON document, see schemas/plan.schema.json
-    Json,
-    /// For a pull request
-    Markdown,
-}
-
-/// How many people each list of a report on access names unless told otherwise.
-pub const NAMES: usize = 50;
 
 /// A plan that may be shown or applied, or the findings that refuse it.
 pub struct Prepared {
@@ -171,12 +165,15 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     let inputs = args.inputs.inputs(session, &config)?;
+    if let Some(server) = args.server.server(session)? {
+        return run_on(session, &server, &args, &inputs);
+    }
     super::runtime()?.block_on(async {
         let store = database::open(&config, Mode::Look).await?;
         if store.is_none() && !session.global.quiet {
             eprintln!("note: there is no database at {} yet; the plan is for an empty one", config.database.url);
         }
-        let format = if args.json { PlanFormat::Json } else { args.format };
+        let format = args.form();
         let people = format == PlanFormat::Markdown;
         let prepared =
             prepare_with(session, store.as_ref(), &args.paths, &inputs, args.last_wins, people).await?;
@@ -198,6 +195,31 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let changes = !prepared.plan().is_empty();
         Ok(if args.detailed_exitcode && changes { ExitCode::from(2) } else { ExitCode::SUCCESS })
     })
+}
+
+impl Args {
+    fn form(&self) -> PlanFormat {
+        if self.json { PlanFormat::Json } else { self.format }
+    }
+}
+
+/// Has a live server make the plan.
+fn run_on(session: &Session, server: &Server, args: &Args, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+    if !args.database.flags().is_empty() {
+        anyhow::bail!("a plan is made for a database or for a server; leave out --database or --server");
+    }
+    let registry = Arc::new(registry()?);
+    let mut loaded = Loaded::with_keys(inputs.sops.clone());
+    loaded.add_paths(&args.paths, "cli", Labelled::SkipInFolders);
+    if let Some(code) = server::refuse_unsendable(session, args.form(), &mut loaded, &registry)? {
+        return Ok(code);
+    }
+    let people = (args.form() == PlanFormat::Markdown).then_some(NAMES);
+    let show = server::show(session, args.form(), args.verbose, people);
+    let request = gather(&registry, &mut loaded, inputs, args.last_wins, show);
+    let answer = super::runtime()?.block_on(server.plan(&request))?;
+    server::print(session, &request.show, &answer, false)?;
+    Ok(server::code(&answer, args.detailed_exitcode))
 }
 
 fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: bool) -> anyhow::Result<()> {

@@ -89,13 +89,14 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         }
         declare(session, &around, &args, &config).await?;
         let (stop, stopping) = watch::channel(false);
+        let registry = around.registry.clone();
         let (sources, reconciling) = supervisor::start(around, stopping);
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
         let woken = tokio::spawn(wake(sources.clone()));
-        axum::serve(listener, web::router(store.clone(), sources)).with_graceful_shutdown(stopped).await?;
+        axum::serve(listener, web::router(store.clone(), registry, sources)).with_graceful_shutdown(stopped).await?;
         woken.abort();
         stop.send_replace(true);
         reconciling.await.context("the reconciler broke off")?;

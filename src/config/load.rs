@@ -13,8 +13,13 @@ use super::{
 use crate::base::diagnostic::nearest;
 
 /// Variables that begin with [`PREFIX`] and are not keys: read by the first start, by this loader's caller, by tests.
-const OTHER_VARIABLES: &[&str] =
-    &["GATEWRIGHT_AGE_KEY_FILE", "GATEWRIGHT_CONFIG", "GATEWRIGHT_REQUIRE_PEERS", "GATEWRIGHT_UPDATE"];
+const OTHER_VARIABLES: &[&str] = &[
+    "GATEWRIGHT_AGE_KEY_FILE",
+    "GATEWRIGHT_CONFIG",
+    "GATEWRIGHT_REQUIRE_PEERS",
+    "GATEWRIGHT_TOKEN",
+    "GATEWRIGHT_UPDATE",
+];
 const OTHER_PREFIXES: &[&str] = &["GATEWRIGHT_BOOTSTRAP_", "GATEWRIGHT_EXPORT_", "GATEWRIGHT_TEST_"];
 
 /// A value given on the command line.

@@ -1,8 +1,10 @@
-//! People, groups, applications, brands and what else the server runs on: one kind in one file.
+//! People, groups, applications, brands and what else the server runs on: one kind in one file. [`membership`] says which
+//! groups somebody belongs to, [`bearer`] who shows a token.
 
 pub mod application;
 pub mod application_entitlement;
 pub mod avatar;
+pub mod bearer;
 pub mod blueprint_instance;
 pub mod brand;
 pub mod certificate_key_pair;
@@ -11,6 +13,7 @@ pub mod event;
 pub mod group;
 pub mod initial_permissions;
 pub mod license;
+pub mod membership;
 pub mod meta_apply_blueprint;
 pub mod notification;
 pub mod notification_rule;

@@ -10,24 +10,19 @@ mod crowd;
 mod oracle;
 mod user_set;
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::binding::PolicyBinding;
 use crate::{
-    identity::{group::Group, notification_rule::NotificationRule, user::User},
+    identity::{membership::DEPTH, notification_rule::NotificationRule, user::User},
     model::{Kind, KindIndex, Model, Need, Object},
 };
 
 pub use crowd::{Crowd, People, Verdicts};
 pub use oracle::{Outcome, PolicyOracle, Question, WithoutRequest};
 pub use user_set::UserSet;
-
-/// How many groups up a membership reaches beyond the group that a user is a direct member of.
-pub const DEPTH: usize = 20;
 
 /// What is said about somebody's access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -185,41 +180,6 @@ pub fn member_through(model: &Model, user: Uuid, group: Uuid) -> Result<Option<U
         }
     }
     Ok(None)
-}
-
-/// The groups whose members are superusers by that group, without those that inherit it from above.
-///
-/// # Errors
-/// The need for all groups.
-pub fn superuser_groups(model: &Model) -> Result<Vec<Uuid>, Need> {
-    let Some(kind) = index_of::<Group>(model) else { return Ok(Vec::new()) };
-    Ok(model.of_kind(kind)?.filter(|group| flag(group, "is_superuser")).map(|group| group.id).collect())
-}
-
-/// A group and the groups below it whose members it has as well.
-///
-/// # Errors
-/// What the model does not hold of groups.
-pub fn with_groups_below(model: &Model, group: Uuid) -> Result<Vec<Uuid>, Need> {
-    let Some(kind) = index_of::<Group>(model) else { return Ok(Vec::new()) };
-    if model.get(group)?.is_none() {
-        return Ok(Vec::new());
-    }
-    let (mut all, mut seen) = (vec![group], HashSet::from([group]));
-    let mut level = vec![group];
-    for _ in 0..DEPTH {
-        let mut below = Vec::new();
-        for parent in level {
-            for child in model.referrers(kind, "parent", parent)? {
-                if seen.insert(child) {
-                    all.push(child);
-                    below.push(child);
-                }
-            }
-        }
-        level = below;
-    }
-    Ok(all)
 }
 
 fn judge(

@@ -14,9 +14,12 @@ use uuid::Uuid;
 use self::walk::{Attempt, Sight};
 use crate::{
     blueprint::render::escape::visible,
-    identity::user::User,
+    identity::{
+        membership::{superuser_groups, with_groups_below},
+        user::User,
+    },
     model::{Kind, Model, Need},
-    policies::access::{PolicyOracle, known_as, superuser_groups, with_groups_below},
+    policies::access::{PolicyOracle, known_as},
 };
 
 /// How many superusers are explained.

@@ -14,7 +14,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_objects", script: include_str!("../../migrations/0001_objects.sql") },
     Migration { name: "0002_sources", script: include_str!("../../migrations/0002_sources.sql") },
     Migration { name: "0003_former_states", script: include_str!("../../migrations/0003_former_states.sql") },
-    Migration { name: "0004_server", script: include_str!("../../migrations/0004_server.sql") },
+    Migration { name: "0004_secret_by_digest", script: include_str!("../../migrations/0004_secret_by_digest.sql") },
+    Migration { name: "0005_server", script: include_str!("../../migrations/0005_server.sql") },
 ];
 
 /// The schema version that this program reads and writes.

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{
@@ -241,6 +242,33 @@ impl Reader {
             model.put(Arc::new(object));
         }
         Ok(model)
+    }
+
+    /// The objects of a kind whose sealed field has a value, which is given by its digest (see [`Key::digest`](super::Key::digest)).
+    ///
+    /// The look-up is by an index, and how long it takes tells nothing: the digest is keyed, so that who guesses values
+    /// does not know which digests they try.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn by_secret(
+        &mut self,
+        kind: &KindInfo,
+        field: &'static str,
+        digest: &[u8; 32],
+    ) -> Result<Vec<Uuid>, StoreError> {
+        const DOING: &str = "looking up a secret";
+        let query = &["SELECT s.object, s.digest FROM secret s JOIN object o ON o.id = s.object \
+            WHERE s.digest = $1 AND s.field = $2 AND o.kind IN ({}) ORDER BY s.object"];
+        let fixed = vec![Value::Bytes(digest.to_vec()), field.into()];
+        let kinds = List::Values(stored_names(kind).map(Value::from).collect());
+        let mut found = Vec::new();
+        for row in self.tx.fetch(Statement::with_lists(query, fixed, vec![kinds])).await.doing(DOING)? {
+            if bool::from(row.bytes(1).doing(DOING)?.as_slice().ct_eq(digest)) {
+                found.push(id(&row, 0)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Who set which fields of some objects.

@@ -1,6 +1,9 @@
 //! What the server answers over HTTP.
 
 mod hooks;
+mod plan;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -11,14 +14,15 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{reconcile::supervisor::Handle, store::Store};
+use crate::{model::Registry, reconcile::supervisor::Handle, store::Store};
 
 /// All routes.
-pub fn router(store: Store, sources: Handle) -> Router {
+pub fn router(store: Store, registry: Arc<Registry>, sources: Handle) -> Router {
     Router::new()
         .route("/-/health/live/", get(live))
         .route("/-/health/ready/", get(ready))
-        .with_state(store)
+        .with_state(store.clone())
+        .merge(plan::router(store, registry))
         .merge(hooks::router(sources))
         .fallback(unknown)
 }

@@ -7,6 +7,7 @@
 mod drift;
 pub mod escape;
 mod fields;
+pub mod findings;
 mod flow_picture;
 mod homes;
 mod json;

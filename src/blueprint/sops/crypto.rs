@@ -20,11 +20,38 @@ type Cipher = AesGcm<Aes256, U32>;
 
 /// Private keys that may decrypt files. They are wiped from memory when this goes.
 #[derive(Default)]
-pub struct SopsKeys(Vec<Identity>);
+pub struct SopsKeys {
+    identities: Vec<Identity>,
+    /// The key of the one file that there is, in place of all others.
+    file: Option<FileKey>,
+}
+
+/// The key of one file, with which nothing but that file can be read. Does not print; wiped from memory when it goes.
+#[derive(Clone)]
+pub struct FileKey(Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl FileKey {
+    /// The key written as Base64.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(&*self.0))
+    }
+
+    /// Reads what [`FileKey::to_text`] wrote; nothing when it is something else.
+    pub fn parse(text: &str) -> Option<FileKey> {
+        let key = Zeroizing::new(STANDARD.decode(text).ok()?);
+        (key.len() == 32).then_some(FileKey(key))
+    }
+}
 
 impl std::fmt::Debug for SopsKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SopsKeys({})", self.0.len())
+        write!(f, "SopsKeys({})", self.identities.len())
     }
 }
 
@@ -44,31 +71,39 @@ impl SopsKeys {
                 keys.push(line.parse().map_err(|_| at + 1)?);
             }
         }
-        Ok(SopsKeys(keys))
+        Ok(SopsKeys { identities: keys, file: None })
     }
 
     /// Takes the keys of another set as well.
     pub fn append(&mut self, mut others: SopsKeys) {
-        self.0.append(&mut others.0);
+        self.identities.append(&mut others.identities);
+    }
+
+    /// The key of one file alone, which somebody else has found out.
+    pub fn of_file(key: FileKey) -> SopsKeys {
+        SopsKeys { identities: Vec::new(), file: Some(key) }
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.identities.is_empty() && self.file.is_none()
     }
 
     /// The key of a file, of which each of `wrapped` is a copy for one recipient.
-    pub(super) fn unwrap(&self, wrapped: &[&str]) -> Option<DataKey> {
+    pub(super) fn unwrap(&self, wrapped: &[&str]) -> Option<FileKey> {
+        if self.file.is_some() {
+            return self.file.clone();
+        }
         wrapped.iter().take(MAX_RECIPIENTS).find_map(|wrapped| {
             let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(wrapped.as_bytes())).ok()?;
             // A passphrase would cost as much time as whoever wrote the file likes.
             if decryptor.is_scrypt() {
                 return None;
             }
-            let reader = decryptor.decrypt(self.0.iter().map(|key| key as &dyn age::Identity)).ok()?;
+            let reader = decryptor.decrypt(self.identities.iter().map(|key| key as &dyn age::Identity)).ok()?;
             let mut key = Zeroizing::new(Vec::with_capacity(64));
             reader.take(64).read_to_end(&mut key).ok()?;
-            Cipher::new_from_slice(&key).ok().map(DataKey)
+            (key.len() == 32).then_some(FileKey(key))
         })
     }
 }
@@ -123,6 +158,11 @@ impl Sealed {
 }
 
 impl DataKey {
+    /// Makes a file's key usable; nothing when it has not the length of one.
+    pub fn new(key: &FileKey) -> Option<DataKey> {
+        Cipher::new_from_slice(&key.0).ok().map(DataKey)
+    }
+
     /// The value that was sealed at this place; nothing when it was changed or comes from another place.
     pub fn open(&self, sealed: &Sealed, place: &str) -> Option<Zeroizing<Vec<u8>>> {
         let payload = Payload { msg: &sealed.data, aad: place.as_bytes() };

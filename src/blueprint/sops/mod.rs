@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
-pub use self::crypto::SopsKeys;
+pub use self::crypto::{FileKey, SopsKeys};
 use self::{
     crypto::{DataKey, Kind, Sealed, Sum},
     rules::Rules,
@@ -37,6 +37,13 @@ const METADATA: &str = "sops";
 pub fn decrypt(root: &Arc<Node>, keys: &SopsKeys, found: &mut Vec<Diagnostic>) -> Option<Arc<Node>> {
     let Some((key, metadata)) = root.pair(METADATA) else { return Some(root.clone()) };
     decrypted(root, key.span, metadata, keys).map_err(|finding| found.push(*finding)).ok()
+}
+
+/// The key of an encrypted document, for somebody who shall be able to read this one and no other. Nothing when it is not
+/// encrypted, or not for any of the keys.
+pub fn file_key(root: &Node, keys: &SopsKeys) -> Option<FileKey> {
+    let (key, metadata) = root.pair(METADATA)?;
+    data_key(metadata, key.span, keys).ok()
 }
 
 type Finding = Box<Diagnostic>;
@@ -55,7 +62,8 @@ fn decrypted(root: &Node, at: Span, metadata: &Node, keys: &SopsKeys) -> Result<
         return Err(malformed("`sops` is not the mapping that SOPS writes", metadata.span));
     };
     let rules = read_rules(metadata)?;
-    let key = data_key(metadata, at, keys)?;
+    let wrong = || malformed("the key of the file has not the length of one", at);
+    let key = DataKey::new(&data_key(metadata, at, keys)?).ok_or_else(wrong)?;
     let Some((mac_node, mac)) = metadata.get("mac").and_then(|node| Some((node, Sealed::read(node.as_text()?)?)))
     else {
         return Err(malformed(
@@ -117,7 +125,7 @@ fn read_rules(metadata: &Node) -> Result<Rules, Finding> {
 }
 
 /// The key of the file.
-fn data_key(metadata: &Node, at: Span, keys: &SopsKeys) -> Result<DataKey, Finding> {
+fn data_key(metadata: &Node, at: Span, keys: &SopsKeys) -> Result<FileKey, Finding> {
     if let Some((_, groups)) = metadata.pair("key_groups")
         && matches!(&groups.data, Data::Sequence(groups) if !groups.is_empty())
     {

@@ -6,9 +6,12 @@ use uuid::Uuid;
 
 use super::{
     Bound, PolicyOracle, Question, Rule, UserSet, Verdict, Who, bindings, flag, known_as, needs_all, passes_unbound,
-    superuser_groups, user_kind, with_groups_below,
+    user_kind,
 };
-use crate::model::{Model, Need, Object};
+use crate::{
+    identity::membership::{superuser_groups, with_groups_below},
+    model::{Model, Need, Object},
+};
 
 /// The users of one or several models by position, ordered by name, so that sets of several models can be compared.
 #[derive(Debug)]

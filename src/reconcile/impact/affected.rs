@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::{Accounts, Options};
 use crate::{
     flows::flow::Flow,
-    identity::{application::Application, group::Group, user::User},
+    identity::{application::Application, group::Group, membership::DEPTH, user::User},
     model::{Family, Kind, KindIndex, Model, Need, Object},
     policies::{
-        access::{DEPTH, Outcome, PolicyOracle, Question, known_as},
+        access::{Outcome, PolicyOracle, Question, known_as},
         binding::PolicyBinding,
     },
 };

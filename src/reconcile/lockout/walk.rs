@@ -14,11 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     flows::{flow::Flow, stage_binding::FlowStageBinding},
-    identity::brand::Brand,
+    identity::{brand::Brand, membership::is_superuser},
     model::{Kind, KindIndex, Model, Need, Object},
-    policies::access::{
-        Decision, PolicyOracle, Verdict, Who, decide, in_sentence, known_as, member_through, superuser_groups,
-    },
+    policies::access::{Decision, PolicyOracle, Verdict, Who, decide, in_sentence, known_as},
     sources::{kerberos::KerberosSource, oauth::OAuthSource, plex::PlexSource, saml::SamlSource},
     stages::{
         authenticator_validate::AuthenticatorValidateStage, deny::DenyStage, dummy::DummyStage, email::EmailStage,
@@ -96,11 +94,7 @@ impl<'a> Sight<'a> {
     pub fn attempt(&self, user: Uuid) -> Result<Attempt, Need> {
         let refused = |words: String| Ok(Attempt { way: None, obstacles: vec![Obstacle { words, unproven: None }] });
         let Some(object) = self.model.get(user)? else { return refused("there is no such account".to_owned()) };
-        let mut superuser = false;
-        for group in superuser_groups(self.model)? {
-            superuser = superuser || member_through(self.model, user, group)?.is_some();
-        }
-        if !superuser {
+        if !is_superuser(self.model, user)? {
             return refused("is in no group of superusers".to_owned());
         }
         if !flag(object, "is_active") {

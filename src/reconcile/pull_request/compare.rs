@@ -166,6 +166,13 @@ pub fn compare(
     Ok(Compared { loaded, plan, before: model, after, found, base_faults, unknown })
 }
 
+/// The documents of a head by themselves, and what is left out of them because it cannot be decrypted here.
+pub fn load_head(head: &Content, folder: &str, inputs: &Inputs) -> (Loaded, BTreeSet<String>) {
+    let loaded = load(head, folder, &BTreeSet::new(), inputs);
+    let sealed = sealed(&loaded);
+    if sealed.is_empty() { (loaded, sealed) } else { (load(head, folder, &sealed, inputs), sealed) }
+}
+
 /// Plans the base. Files that have mistakes are left out, with a word about each.
 fn apply_base(
     model: &Model,
@@ -257,7 +264,7 @@ fn settle(model: &mut Model, plan: &Plan, key: &Key) {
 }
 
 /// What a finding says cannot be known here, if it is such a finding and no error.
-fn unknown_input(finding: &Diagnostic) -> Option<String> {
+pub(super) fn unknown_input(finding: &Diagnostic) -> Option<String> {
     let what = match finding.code {
         Code::ENV_DENIED | Code::ENV_MISSING => "the variable",
         Code::FILE_DENIED | Code::FILE_MISSING => "the file",

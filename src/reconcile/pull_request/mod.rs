@@ -7,5 +7,6 @@
 
 pub mod compare;
 pub mod consequences;
+pub mod live;
 mod renames;
 pub mod revisions;

@@ -19,6 +19,7 @@ mod readme;
 mod saved_plan;
 mod secrets;
 mod serve;
+mod server_plan;
 mod sops;
 mod stock;
 mod two_servers;

@@ -62,3 +62,36 @@ async fn ten_thousand_people() {
     })
     .await;
 }
+
+/// A token is found by its key's digest, among secrets that are alike and in other fields, and no longer once it is another.
+#[tokio::test]
+async fn an_object_is_found_by_its_secret() {
+    on_each(|database| async move {
+        let (store, registry) = (database.store().await, registry());
+        let with = |name: &str, secret: &str| person(name).secret("token", SecretWrite::Seal(secret.into()));
+        let writes = vec![
+            create(id(1), PERSON, with("ada", "first")),
+            create(id(2), PERSON, with("bob", "second")),
+            create(id(3), PERSON, with("fay", "second")),
+            create(id(4), PERSON, person("eve").secret("password", SecretWrite::Hash("first".into()))),
+        ];
+        store.commit(&registry, &changes(writes), 1).await.expect("written");
+        let find = async |field: &'static str, secret: &str| {
+            let kind = registry.find("test.person").expect("the kind");
+            let mut reader = store.read().await.expect("a snapshot");
+            reader.by_secret(kind, field, &store.key().digest(secret)).await.expect("the look-up")
+        };
+        assert_eq!(find("token", "first").await, [id(1)]);
+        assert_eq!(find("token", "second").await, [id(2), id(3)]);
+        assert!(find("password", "first").await.is_empty());
+        assert!(find("token", "third").await.is_empty());
+        let team = registry.find("test.team").expect("the kind");
+        let mut reader = store.read().await.expect("a snapshot");
+        let of_teams = reader.by_secret(team, "token", &store.key().digest("first")).await.expect("the look-up");
+        assert!(of_teams.is_empty());
+        drop(reader);
+        store.commit(&registry, &changes(vec![update(id(1), PERSON, with("ada", "third"))]), 2).await.expect("written");
+        assert_eq!((find("token", "first").await, find("token", "third").await), (vec![], vec![id(1)]));
+    })
+    .await;
+}

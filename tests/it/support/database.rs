@@ -83,9 +83,14 @@ impl Database {
 
     /// Every row of every table, in whatever form; equal for equal content only.
     pub async fn dump(&self) -> Vec<String> {
+        Database::dump_of(&self.url).await
+    }
+
+    /// The same of a database that somebody else has made.
+    pub async fn dump_of(url: &str) -> Vec<String> {
         use sqlx::{Connection, query_scalar};
         let one = |parts: &[&str]| sqlx::AssertSqlSafe(parts.concat());
-        if let Some(path) = self.url.strip_prefix("sqlite://") {
+        if let Some(path) = url.strip_prefix("sqlite://") {
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
             let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("the database opens");
             let check: String = query_scalar("PRAGMA quick_check").fetch_one(&mut connection).await.expect("a check");
@@ -103,7 +108,7 @@ impl Database {
             connection.close().await.expect("the connection closes");
             rows
         } else {
-            let mut connection = sqlx::PgConnection::connect(&self.url).await.expect("the database opens");
+            let mut connection = sqlx::PgConnection::connect(url).await.expect("the database opens");
             let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
             let tables: Vec<String> = query_scalar(tables).fetch_all(&mut connection).await.expect("the tables");
             let mut rows = Vec::new();
