@@ -19,7 +19,7 @@ use super::{
     source::git::{GitSource, Verify},
     surroundings::Surroundings,
 };
-use crate::{blueprint::shipped, model::SecretText};
+use crate::{base::egress::Egress, blueprint::shipped, model::SecretText};
 
 /// Content that was fetched last, for origins that only say that nothing changed.
 pub type Kept = Option<Arc<Content>>;
@@ -48,6 +48,7 @@ pub async fn content(
                 password: password.as_ref().map(|password| SecretText(password.expose().to_owned())),
                 ca_certificate: ca_certificate.clone(),
                 allow_plain: around.allow_plain,
+                egress: egress(around, settings, reference),
             };
             let last = kept.as_ref().map(|content| content.revision.clone());
             match (oci::fetch(&origin, &budget, last.as_ref()).await?, kept.clone()) {
@@ -58,13 +59,33 @@ pub async fn content(
         }
         Origin::Git { declared, selection, password, private_key, passphrase } => {
             let secrets = [password, private_key, passphrase].map(|secret| secret.as_ref().map(Secret::zeroizing));
-            let origin = git_origin(around, declared, secrets)?;
+            let mut origin = git_origin(around, declared, secrets)?;
+            origin.egress = egress(around, settings, &declared.url);
             from_git(around, settings, &origin, selection, known)?
         }
     };
     let content = Arc::new(content);
     *kept = Some(content.clone());
     Ok(content)
+}
+
+/// What a source may reach: besides what everyone may, the host that the operator himself wrote for it.
+fn egress(around: &Surroundings, settings: &Settings, address: &str) -> Egress {
+    let egress = around.egress.clone();
+    let written = around.trusted.get(&settings.name).is_some_and(|written| written == address);
+    match host(address).filter(|_| written) {
+        Some(host) => egress.trusting(&host),
+        None => egress,
+    }
+}
+
+/// The host of `scheme://[account@]host[:port]/…` or `[account@]host:path`.
+fn host(address: &str) -> Option<String> {
+    if address.contains("://") {
+        return reqwest::Url::parse(address).ok()?.host_str().map(str::to_owned);
+    }
+    let server = address.split_once(':')?.0;
+    Some(server.rsplit_once('@').map_or(server, |(_, host)| host).to_owned())
 }
 
 type Secrets = [Option<Zeroizing<String>>; 3];
@@ -195,5 +216,25 @@ pub fn shown(settings: &Settings, path: &str) -> String {
         Origin::Oci { reference, .. } => format!("{reference}/{path}"),
         Origin::Shipped => shipped::shown(path),
         Origin::Inline { .. } => format!("{}/{path}", settings.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_in_addresses() {
+        for (address, expected) in [
+            ("https://Git.example.org/a.git", Some("git.example.org")),
+            ("https://127.0.0.1:8443/a.git", Some("127.0.0.1")),
+            ("ssh://git@[::1]:2222/a", Some("[::1]")),
+            ("oci://bob:secret@registry.test:5000/a/b:tag", Some("registry.test")),
+            ("git@example.org:a/b.git", Some("example.org")),
+            ("example.org:a/b.git", Some("example.org")),
+            ("nowhere", None),
+        ] {
+            assert_eq!(host(address).as_deref(), expected, "{address}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use gatewright::reconcile::{
     source::git::ForcePush,
 };
 
-use crate::support::git::{Authority, BLUEPRINT, Https, Lab, Server, daemon, is_private, paths, programs};
+use crate::support::git::{Authority, BLUEPRINT, Https, Lab, Server, daemon, is_private, near, paths, programs};
 
 /// The lab's repository over every way that needs no account, with what must stay alive.
 fn ways(lab: &Lab) -> Vec<(&'static str, Origin, Option<Server>)> {
@@ -92,7 +92,7 @@ fn origin_like(origin: &Origin) -> Origin {
         ca_certificate: origin.ca_certificate.clone(),
         allow_local: origin.allow_local,
         allow_plain: origin.allow_plain,
-        ..Origin::new(&origin.url)
+        ..near(&origin.url)
     }
 }
 
@@ -216,8 +216,7 @@ fn what_is_gone_or_does_not_answer_has_a_name() {
     let port = silent.local_addr().expect("an address").port();
     let budget = Budget { time: Duration::from_secs(1), ..Budget::default() };
     for scheme in ["git", "http", "https", "ssh"] {
-        let at =
-            |port: u16| Origin { allow_plain: true, ..Origin::new(&format!("{scheme}://127.0.0.1:{port}/remote.git")) };
+        let at = |port: u16| Origin { allow_plain: true, ..near(&format!("{scheme}://127.0.0.1:{port}/remote.git")) };
         lab.fails(&at(closed), None, FetchReason::Unreachable);
         let begun = Instant::now();
         let error = lab.fetch_within(&at(port), &budget, None).expect_err("no answer");
@@ -458,7 +457,7 @@ fn the_accounts_own_git_configuration_has_no_say() {
 fn fetching_elsewhere() {
     let url = std::env::var("GATEWRIGHT_TEST_GIT").expect("a url");
     let cache = tempfile::tempdir().expect("a folder");
-    let origin = Origin { allow_plain: true, ..Origin::new(&url) };
+    let origin = Origin { allow_plain: true, ..near(&url) };
     let selection = Selection::new("", &[], &[]).expect("a selection");
     let content =
         fetch(&origin, &selection, &Budget::default(), &cache.path().join("cache"), None, &AtomicBool::new(false));

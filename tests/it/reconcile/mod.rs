@@ -4,6 +4,7 @@
 mod access;
 mod attempts;
 mod directory;
+mod egress;
 mod faults;
 mod git;
 mod git_https;
