@@ -3,6 +3,7 @@
 
 mod access;
 mod attempts;
+mod broken_calls;
 mod directory;
 mod egress;
 mod faults;
