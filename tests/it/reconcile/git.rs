@@ -86,6 +86,28 @@ fn branches_tags_versions_and_commits_are_followed() {
     assert!(is_private(&lab.path("cache")));
 }
 
+/// A process that dies in the middle of a fetch leaves locks and beginnings of packs in the cache. They are in nobody's way.
+#[test]
+fn what_an_unfinished_fetch_left_is_swept_away() {
+    if !programs(&["git"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let (_server, origin) = daemon(&lab);
+    let first = lab.fetch(&origin, None).expect("the first commit").revision;
+    let left = ["refs/gatewright/tip.lock", "shallow.lock", "HEAD.lock", "objects/pack/pack_git2_3f8a1c"];
+    let left = left.map(|name| lab.path("cache").join(name));
+    for file in &left {
+        std::fs::write(file, "half").expect("a file");
+    }
+    let second = lab.commit("second");
+    let content = lab.fetch(&origin, Some(&first)).expect("the second commit");
+    assert_eq!(content.revision.name, format!("main@{second}"));
+    for file in &left {
+        assert!(!file.exists(), "{}", file.display());
+    }
+}
+
 /// The same place.
 fn origin_like(origin: &Origin) -> Origin {
     Origin {
