@@ -56,6 +56,7 @@ async fn bench() {
         egress: Egress::default(),
         trusted: BTreeMap::new(),
         allow_plain: false,
+        stopping: Arc::default(),
     };
     let settings = declared(&around, &site).await;
     let mut memory = Memory::default();

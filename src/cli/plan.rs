@@ -23,7 +23,10 @@ use crate::{
         planfile, render,
     },
     model::{Model, Registry},
-    reconcile::pull_request::consequences::{Consequences, consequences},
+    reconcile::{
+        guard,
+        pull_request::consequences::{Consequences, consequences},
+    },
     registry::registry,
     store::Store,
 };
@@ -184,6 +187,10 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         if prepared.is_refused() {
             return Ok(ExitCode::FAILURE);
         }
+        // A report for a pull request has said so already.
+        if let Some(store) = store.as_ref().filter(|_| !people) {
+            warn_of_lock_out(&prepared, store).await?;
+        }
         if let Some(path) = &args.out {
             let Some(store) = &store else {
                 anyhow::bail!(
@@ -198,6 +205,19 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let changes = !prepared.plan().is_empty();
         Ok(if args.detailed_exitcode && changes { ExitCode::from(2) } else { ExitCode::SUCCESS })
     })
+}
+
+/// Says that nobody could administer the system after this plan. To plan it is fine; `apply` refuses it.
+async fn warn_of_lock_out(prepared: &Prepared, store: &Store) -> anyhow::Result<()> {
+    if prepared.plan().is_empty() {
+        return Ok(());
+    }
+    let found = guard::check(store, prepared.plan(), &prepared.planned.model).await?;
+    if found.refuses() {
+        eprintln!("warning: `gatewright apply` refuses this without --force, and applies a saved plan as it is");
+        eprint!("{}", found.render_text());
+    }
+    Ok(())
 }
 
 fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: bool) -> anyhow::Result<()> {

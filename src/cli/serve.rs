@@ -126,6 +126,7 @@ pub fn surroundings(session: &Session, config: &Config, store: &Store, inputs: I
         egress: config.egress.policy()?,
         trusted: declared::addresses(&config.sources, &operator_inputs(session)?),
         allow_plain: false,
+        stopping: Arc::default(),
     })
 }
 
@@ -162,6 +163,7 @@ async fn apply_first(around: &Surroundings, settings: &Settings) -> anyhow::Resu
             Attempted::Busy if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            Attempted::Stopped => bail!("the server was asked to end before it listened"),
             Attempted::Busy => bail!("another process holds the source {} and does not come to an end", settings.name),
             Attempted::Held | Attempted::Failed(_) => {
                 let record = around.store.source(&settings.name).await?;

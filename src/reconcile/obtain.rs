@@ -4,7 +4,7 @@ use std::{
     fs::{File, TryLockError},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -51,7 +51,11 @@ pub async fn content(
                 egress: egress(around, settings, reference),
             };
             let last = kept.as_ref().map(|content| content.revision.clone());
-            match (oci::fetch(&origin, &budget, last.as_ref()).await?, kept.clone()) {
+            let fetched = tokio::select! {
+                fetched = oci::fetch(&origin, &budget, last.as_ref()) => fetched?,
+                () = stopped(around) => return Err(called_off()),
+            };
+            match (fetched, kept.clone()) {
                 (Some(content), _) => content,
                 (None, Some(content)) => return Ok(content),
                 (None, None) => return Err(FetchError::new(FetchReason::Corrupt, "the registry sent nothing")),
@@ -128,7 +132,18 @@ fn git_origin(
     })
 }
 
-/// How often a process looks whether another has done with the cache of a repository.
+/// Comes to its end when the process is to.
+async fn stopped(around: &Surroundings) {
+    while !around.is_stopping() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn called_off() -> FetchError {
+    FetchError::new(FetchReason::Local, "the fetch was called off")
+}
+
+/// How often a process looks whether another has done with the cache of a repository, and whether it is to end itself.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Fetches from a repository into the source's own cache, which processes of one machine use one after the other.
@@ -156,6 +171,7 @@ fn from_git(
     let started = Instant::now();
     while let Err(error) = lock.try_lock() {
         match error {
+            TryLockError::WouldBlock if around.is_stopping() => return Err(called_off()),
             TryLockError::WouldBlock if started.elapsed() < around.budget.time => std::thread::sleep(LOOK),
             TryLockError::WouldBlock => {
                 return Err(FetchError::new(
@@ -166,7 +182,7 @@ fn from_git(
             TryLockError::Error(error) => return Err(local("the lock", &error)),
         }
     }
-    git::fetch(origin, selection, &around.budget, &folder.join(name), known, &AtomicBool::new(false))
+    git::fetch(origin, selection, &around.budget, &folder.join(name), known, &around.stopping)
 }
 
 /// One file of the blueprint folders: the first folder that has it counts.

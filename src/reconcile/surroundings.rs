@@ -1,6 +1,14 @@
 //! What reconciling needs from outside.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::content::Budget;
 use crate::{
@@ -46,4 +54,13 @@ pub struct Surroundings {
     pub trusted: BTreeMap<String, String>,
     /// Whether sources may be fetched without encryption, as tests do on one machine.
     pub allow_plain: bool,
+    /// Set when the process is to end: fetches under way are called off.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Surroundings {
+    /// Whether the process is to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }

@@ -80,6 +80,7 @@ impl Lab {
             egress: git::loopback(),
             trusted: BTreeMap::new(),
             allow_plain: true,
+            stopping: Arc::default(),
         };
         Lab { store, registry, around, clock, reported, memories: HashMap::new(), cache }
     }
