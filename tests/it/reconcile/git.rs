@@ -86,6 +86,30 @@ fn branches_tags_versions_and_commits_are_followed() {
     assert!(is_private(&lab.path("cache")));
 }
 
+#[test]
+fn a_huge_commit_on_the_way_is_not_read() {
+    if !programs(&["git"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let origin = || Origin { force_push: ForcePush::Refuse, ..lab.local() };
+    let first = lab.fetch(&origin(), None).expect("the first commit").revision;
+    let repository = git2::Repository::open_bare(lab.remote()).expect("the repository");
+    let parent = repository.refname_to_id("refs/heads/main").expect("a branch");
+    let tree = repository.find_commit(parent).expect("a commit").tree_id();
+    let commit = |parent: git2::Oid, message: &str| {
+        let person = "A <a@b> 1700000000 +0000";
+        let text = format!("tree {tree}\nparent {parent}\nauthor {person}\ncommitter {person}\n\n{message}\n");
+        repository.odb().expect("its objects").write(git2::ObjectType::Commit, text.as_bytes()).expect("a commit")
+    };
+    for (length, reason) in [(10, None), (2 << 20, Some(FetchReason::TooLarge))] {
+        let top = commit(commit(parent, &"x".repeat(length)), "top");
+        repository.reference("refs/heads/main", top, true, "moved").expect("a branch");
+        let fetched = lab.fetch(&origin(), Some(&first));
+        assert_eq!(fetched.err().map(|error| error.reason), reason, "{length}");
+    }
+}
+
 /// A process that dies in the middle of a fetch leaves locks and beginnings of packs in the cache. They are in nobody's way.
 #[test]
 fn what_an_unfinished_fetch_left_is_swept_away() {
