@@ -273,7 +273,9 @@ fn what_is_public_may_be_reached_and_what_is_allowed_as_well() {
     let corp = ["*.corp.test"];
     let link = ["169.254.169.254", "fe80::/10"];
     let ten = ["10.0.0.0/8"];
-    let cases: &[(&[&str], bool, &[&str], &[&str])] = &[
+    // What is allowed, whether nothing else is, what is reached then, and what is refused.
+    type Case<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         (
             &[],
             false,

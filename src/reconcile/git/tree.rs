@@ -65,16 +65,15 @@ pub(super) fn folder<'a>(
     Ok(Some(folder))
 }
 
+/// Selected files, and what reads those beside them.
+type Held = (Vec<SourceFile>, Arc<dyn ReadBeside>);
+
 /// The selected files of a commit's tree in a repository of this machine, with what reads the files beside them; nothing
 /// when the selection's folder is not there.
 ///
 /// # Errors
 /// When the tree cannot be read, or exceeds the usual budget.
-pub fn held(
-    repository: &Repository,
-    tree: Oid,
-    selection: &Selection,
-) -> Result<Option<(Vec<SourceFile>, Arc<dyn ReadBeside>)>, FetchError> {
+pub fn held(repository: &Repository, tree: Oid, selection: &Selection) -> Result<Option<Held>, FetchError> {
     let Some(folder) = folder(repository, tree, &selection.folder, false)? else { return Ok(None) };
     let (budget, never) = (Budget::default(), AtomicBool::new(false));
     let files = folder.files(selection, &Limits::new(&budget, &never), &repository.path().display())?;
