@@ -2,13 +2,14 @@
 //! committed figures are in `docs/performance.md`. Beside each figure stands what the attempt wrote, which is nothing.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use gatewright::{
-    base::clock::SystemClock,
+    base::{clock::SystemClock, egress::Egress},
     blueprint::{apply, drive, engine::Options, inputs::Inputs, load::Loaded},
     reconcile::{
         attempt::{self, Attempted, Memory},
@@ -52,7 +53,10 @@ async fn bench() {
         budget: Budget::default(),
         lease: Duration::from_secs(15),
         report: Arc::new(|_, found| assert!(found.is_empty(), "{found:?}")),
+        egress: Egress::default(),
+        trusted: BTreeMap::new(),
         allow_plain: false,
+        stopping: Arc::default(),
     };
     let settings = declared(&around, &site).await;
     let mut memory = Memory::default();

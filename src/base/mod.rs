@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod duration;
+pub mod egress;
 pub mod hash;
 pub mod saml;
 pub mod text;

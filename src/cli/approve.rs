@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{
     Session,
-    database::DatabaseArgs,
+    database::{self, DatabaseArgs},
     output,
-    reconcile::{opened, outcome, require, tell},
+    reconcile::{outcome, require, tell},
 };
 use crate::reconcile::{attempt, trigger::Request};
 
@@ -41,7 +41,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         require(&store, &args.name).await?;
         let state = attempt::state_of(store.source(&args.name).await?.as_ref());
         let Some(pending) = state.pending else { bail!("the source {} has no plan that waits", args.name) };

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
-    database::DatabaseArgs,
+    database::{self, DatabaseArgs},
     history::{clock, iso, short},
     output,
-    reconcile::opened,
 };
 use crate::{
     base::text::shorten,
@@ -49,7 +48,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         let registry = Arc::new(registry()?);
         let info = history::kind(&registry, &args.kind)?;
         let id = history::object(&store, info, &args.name).await?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::{
@@ -53,6 +53,14 @@ pub async fn open(config: &Config, mode: Mode) -> anyhow::Result<Option<Store>> 
         return Ok(None);
     }
     Ok(Some(store))
+}
+
+/// Opens the database that must be there; nothing is created.
+pub async fn existing(config: &Config) -> anyhow::Result<Store> {
+    match open(config, Mode::Look).await? {
+        Some(store) => Ok(store),
+        None => bail!("there is no database at {} yet; `gatewright serve` creates it", config.database.url),
+    }
 }
 
 fn options(config: &Config, key: Key) -> StoreOptions {

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
-    database::DatabaseArgs,
+    database::{self, DatabaseArgs},
     inputs::InputArgs,
     output::{self, PlanFormat},
-    reconcile::{opened, require},
+    reconcile::require,
     serve,
 };
 use crate::{
@@ -84,7 +84,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     session.start_quiet_log(&config)?;
     let inputs = args.inputs.inputs(session, &config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         for name in &args.names {
             require(&store, name).await?;
         }

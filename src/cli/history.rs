@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
-    database::DatabaseArgs,
+    database::{self, DatabaseArgs},
     output,
-    reconcile::{opened, require},
+    reconcile::require,
 };
 use crate::{
     blueprint::render::{self, TextOptions, visible},
@@ -49,7 +49,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         match &args.object {
             Some(object) => of_object(session, &store, &args, object).await?,
             None => of_runs(session, &store, &args).await?,

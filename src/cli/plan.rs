@@ -23,9 +23,12 @@ use crate::{
         planfile, render,
     },
     model::{Model, Registry},
-    reconcile::pull_request::{
-        consequences::{Consequences, consequences},
-        live::gather,
+    reconcile::{
+        guard,
+        pull_request::{
+            consequences::{Consequences, consequences},
+            live::gather,
+        },
     },
     registry::registry,
     store::Store,
@@ -181,6 +184,10 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         if prepared.is_refused() {
             return Ok(ExitCode::FAILURE);
         }
+        // A report for a pull request has said so already.
+        if let Some(store) = store.as_ref().filter(|_| !people) {
+            warn_of_lock_out(&prepared, store).await?;
+        }
         if let Some(path) = &args.out {
             let Some(store) = &store else {
                 anyhow::bail!(
@@ -220,6 +227,19 @@ fn run_on(session: &Session, server: &Server, args: &Args, inputs: &Inputs) -> a
     let answer = super::runtime()?.block_on(server.plan(&request))?;
     server::print(session, &request.show, &answer, false)?;
     Ok(server::code(&answer, args.detailed_exitcode))
+}
+
+/// Says that nobody could administer the system after this plan. To plan it is fine; `apply` refuses it.
+async fn warn_of_lock_out(prepared: &Prepared, store: &Store) -> anyhow::Result<()> {
+    if prepared.plan().is_empty() {
+        return Ok(());
+    }
+    let found = guard::check(store, prepared.plan(), &prepared.planned.model).await?;
+    if found.refuses() {
+        eprintln!("warning: `gatewright apply` refuses this without --force, and applies a saved plan as it is");
+        eprint!("{}", found.render_text());
+    }
+    Ok(())
 }
 
 fn show(session: &Session, prepared: &Prepared, format: PlanFormat, verbose: bool) -> anyhow::Result<()> {

@@ -7,11 +7,10 @@ use serde_json::json;
 
 use super::{
     Session,
-    database::{self, DatabaseArgs, Mode},
+    database::{self, DatabaseArgs},
     output, sources,
 };
 use crate::{
-    config::Config,
     reconcile::{
         attempt, settings,
         state::{ConditionType, State},
@@ -47,7 +46,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         require(&store, &args.name).await?;
         let request = Request { by: session.actor(), ..Request::default() };
         let number = store.request(&args.name, &json!(request), &session.actor()).await?;
@@ -63,14 +62,6 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         store.close().await;
         Ok(code)
     })
-}
-
-/// The database, which must be there.
-pub async fn opened(config: &Config) -> anyhow::Result<Store> {
-    match database::open(config, Mode::Look).await? {
-        Some(store) => Ok(store),
-        None => bail!("there is no database at {} yet; `gatewright serve` creates it", config.database.url),
-    }
 }
 
 /// Fails unless a source is declared.

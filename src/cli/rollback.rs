@@ -4,7 +4,12 @@ use std::{process::ExitCode, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{Session, apply::STALE, database::DatabaseArgs, output, reconcile::opened};
+use super::{
+    Session,
+    apply::STALE,
+    database::{self, DatabaseArgs},
+    output,
+};
 use crate::{
     base::clock::{Clock, SystemClock},
     blueprint::{
@@ -58,7 +63,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         let registry = Arc::new(registry()?);
         let wish = Wish { run: args.run, only: args.only, force: args.force };
         let found = rollback::plan(&store, &registry, wish).await?;

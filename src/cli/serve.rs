@@ -124,7 +124,20 @@ pub fn surroundings(session: &Session, config: &Config, store: &Store, inputs: I
         budget: Budget::default(),
         lease: LEASE,
         report: Arc::new(move |sources, found| report(json, colour, sources, found)),
+        egress: config.egress.policy()?,
+        trusted: declared::addresses(&config.sources, &operator_inputs(session)?),
         allow_plain: false,
+        stopping: Arc::default(),
+    })
+}
+
+/// What the operator's own declarations may read: whatever this process may.
+fn operator_inputs(session: &Session) -> anyhow::Result<Inputs> {
+    let process = session.environment.iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    Ok(Inputs {
+        environment: Environment::new(process.collect(), BTreeMap::new(), &[])?,
+        files: Files::new([PathBuf::from("/")]),
+        ..Inputs::default()
     })
 }
 
@@ -151,6 +164,7 @@ async fn apply_first(around: &Surroundings, settings: &Settings) -> anyhow::Resu
             Attempted::Busy if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            Attempted::Stopped => bail!("the server was asked to end before it listened"),
             Attempted::Busy => bail!("another process holds the source {} and does not come to an end", settings.name),
             Attempted::Held | Attempted::Failed(_) => {
                 let record = around.store.source(&settings.name).await?;
@@ -170,14 +184,7 @@ async fn declare(session: &Session, around: &Surroundings, args: &Args, config: 
         return Ok(());
     }
     let document = declared::document(&config.sources, &folders)?;
-    // The operator may read whatever this process may.
-    let process = session.environment.iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    let inputs = Inputs {
-        environment: Environment::new(process.collect(), BTreeMap::new(), &[])?,
-        files: Files::new([PathBuf::from("/")]),
-        ..Inputs::default()
-    };
-    let around = Surroundings { inputs, ..around.clone() };
+    let around = Surroundings { inputs: operator_inputs(session)?, ..around.clone() };
     apply_first(&around, &Settings::configuration(document))
         .await
         .context("the sources of the configuration cannot be declared")

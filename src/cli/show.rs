@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
-    database::DatabaseArgs,
+    database::{self, DatabaseArgs},
     history::{change_json, clock, message, origin, run_json, short},
     output,
-    reconcile::opened,
 };
 use crate::{
     blueprint::{
@@ -48,7 +47,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let store = opened(&config).await?;
+        let store = database::existing(&config).await?;
         let Some(run) = store.run(args.run).await? else { return Err(RollbackError::NoSuchRun(args.run).into()) };
         let changes = store.changes_by(run.id).await?;
         if args.json {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{
     Session,
-    database::{self, DatabaseArgs, Mode},
+    database::{self, DatabaseArgs},
     output,
 };
 
@@ -26,9 +26,7 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let config = session.config(&args.database.flags())?;
     session.start_quiet_log(&config)?;
     super::runtime()?.block_on(async {
-        let Some(store) = database::open(&config, Mode::Look).await? else {
-            anyhow::bail!("there is no database at {}", config.database.url);
-        };
+        let store = database::existing(&config).await?;
         let report = store.verify_audit().await?;
         store.close().await;
         if args.json {

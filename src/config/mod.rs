@@ -18,6 +18,7 @@
 
 pub mod blueprints;
 pub mod database;
+pub mod egress;
 mod environment;
 mod error;
 mod file;
@@ -67,6 +68,8 @@ pub struct Config {
     /// kind. `{ env = "NAME" }` and `{ file = "PATH" }` stand for values that are read when the server starts.
     #[schemars(extend("x-secret" = "value"))]
     pub sources: BTreeMap<String, Map<String, Value>>,
+    /// What the server may connect to.
+    pub egress: egress::Egress,
     /// The log.
     pub log: log::Log,
     #[serde(skip)]
@@ -83,6 +86,7 @@ impl Default for Config {
             blueprints: blueprints::Blueprints::default(),
             cache: None,
             sources: BTreeMap::new(),
+            egress: egress::Egress::default(),
             log: log::Log::default(),
             rows: Vec::new(),
         }
@@ -100,6 +104,7 @@ impl Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.database.check();
         problems.extend(self.blueprints.check());
+        problems.extend(self.egress.check());
         problems.extend(self.log.check());
         if self.secret_key.is_some() && self.secret_key_file.is_some() {
             problems.push(Problem::new("secret_key_file", "contradicts `secret_key`; set only one of the two"));

@@ -38,6 +38,8 @@ fn without_anything_the_defaults_run() {
             "blueprints.allow_files [] default",
             "cache (not set) default",
             "sources {} default",
+            "egress.allow [] default",
+            "egress.only false default",
             r#"log.format "auto" default"#,
             r#"log.level "info" default"#,
         ]
@@ -93,6 +95,8 @@ fn later_layers_win_and_every_value_knows_where_it_came_from() {
             "blueprints.allow_files [] default",
             "cache (not set) default",
             "sources {} default",
+            "egress.allow [] default",
+            "egress.only false default",
             r#"log.format "json" variable GATEWRIGHT_LOG_FORMAT"#,
             r#"log.level "info" default"#,
         ]

@@ -7,11 +7,11 @@ use std::{
     time::Instant,
 };
 
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{
     content::{Content, FetchError},
+    documents,
     gate::{self, Facts, Refusal},
     guard,
     obtain::{self, Kept},
@@ -23,16 +23,13 @@ use super::{
     trigger::{Request, Trigger},
 };
 use crate::{
-    base::diagnostic::{self, Diagnostic},
+    base::diagnostic,
     blueprint::{
         apply,
         drive::{self, DriveError, SourcePlan},
         inputs::{Access, Folder, Inputs},
-        load::Loaded,
         plan::Plan,
         render,
-        sops::SopsKeys,
-        value::{MapKey, Val},
     },
     store::{
         RunRecord, SourceRecord, Store, StoreError,
@@ -68,6 +65,8 @@ pub enum Attempted {
     Failed(bool),
     /// Another process is writing for the source.
     Busy,
+    /// This process is ending, so nothing was done and nothing recorded.
+    Stopped,
 }
 
 /// What went wrong with the means of reconciling, not with a source.
@@ -200,6 +199,8 @@ impl<'a> Attempt<'a> {
         self.took("fetch", started);
         let content = match fetched {
             Ok(content) => content,
+            // Called off by us, which says nothing about the source.
+            Err(_) if self.around.is_stopping() => return Ok(Step::Done(Attempted::Stopped)),
             Err(error) => return self.not_fetched(&error).await,
         };
         self.state.observed = Some(content.revision.clone());
@@ -211,7 +212,7 @@ impl<'a> Attempt<'a> {
             self.condition(true, "Held", message);
             return self.settle().await;
         }
-        let inputs = match inputs(self.around, self.settings) {
+        let inputs = match documents::inputs(self.around, self.settings) {
             Ok(inputs) => inputs,
             Err(message) => return self.failed("Misconfigured", &message, &[], None, false).await,
         };
@@ -248,7 +249,7 @@ impl<'a> Attempt<'a> {
         Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: used(self.around, inputs),
+            inputs: documents::used(self.around, inputs),
             store,
         }
     }
@@ -270,7 +271,7 @@ impl<'a> Attempt<'a> {
 
     async fn plan(&mut self, content: Arc<Content>, inputs: Inputs, memory: &mut Memory) -> Result<Step, AttemptError> {
         let started = Instant::now();
-        let mut loaded = load(self.settings, &content, &inputs);
+        let mut loaded = documents::load(self.settings, &content, &inputs);
         let planned = drive::plan_source(
             &self.around.store,
             &self.around.registry,
@@ -290,13 +291,14 @@ impl<'a> Attempt<'a> {
         let basis = Basis {
             content: content.revision.digest.clone(),
             settings: self.settings.digest.clone(),
-            inputs: used(self.around, &inputs),
+            inputs: documents::used(self.around, &inputs),
             store: planned.model.revision,
         };
         (self.around.report)(&loaded.sources, &found);
         let diagnostics = diagnostic::json::render(&loaded.sources, &found);
         if let Some(error) = found.iter().find(|finding| finding.is_error()) {
-            let message = first_error(&loaded, error, found.iter().filter(|finding| finding.is_error()).count());
+            let message =
+                documents::first_error(&loaded, error, found.iter().filter(|finding| finding.is_error()).count());
             let diagnostics = serde_json::from_str(&diagnostics).unwrap_or_default();
             return self
                 .failed("DocumentsInvalid", &message, &[("diagnostics", diagnostics)], Some(basis), false)
@@ -595,69 +597,10 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What the documents of a source may see: at most what the server allows.
-///
-/// # Errors
-/// When a pattern of its allow-list is none.
-pub fn inputs(around: &Surroundings, settings: &Settings) -> Result<Inputs, String> {
-    let base = &around.inputs;
-    let mut context: IndexMap<MapKey, Val> = base.context.clone();
-    for (key, value) in &settings.context {
-        context.insert(MapKey::Text(key.as_str().into()), Val::from_json(value));
-    }
-    let environment = match &settings.allow_env {
-        Some(patterns) => {
-            let narrowed = base.environment.narrowed(patterns);
-            narrowed.map_err(|error| format!("`allow_env` holds a pattern that is none: {error}"))?
-        }
-        None => base.environment.clone(),
-    };
-    let files = match &settings.allow_files {
-        Some(folders) => base.files.narrowed(folders),
-        None => base.files.clone(),
-    };
-    let sops = match &settings.age_keys {
-        Some(keys) => SopsKeys::parse(keys.expose())
-            .map(Arc::new)
-            .map_err(|line| format!("line {line} of `age_keys` is no identity of age"))?,
-        None => base.sops.clone(),
-    };
-    Ok(Inputs { context, environment, files, sops, ..Inputs::default() })
-}
-
-/// Digests of what was read, under the store's key, since that of a short value alone would give it away.
-pub fn used(around: &Surroundings, inputs: &Inputs) -> BTreeMap<String, String> {
-    let used = inputs.used.lock().map(|used| used.clone()).unwrap_or_default();
-    let key = around.store.key();
-    used.into_iter()
-        .map(|(name, digest)| (name, blake3::Hash::from_bytes(key.digest(&digest)).to_hex().to_string()))
-        .collect()
-}
-
-/// The documents of a source.
-pub fn load(settings: &Settings, content: &Content, inputs: &Inputs) -> Loaded {
-    let mut loaded = Loaded::with_keys(inputs.sops.clone());
-    for file in &content.files {
-        let shown = obtain::shown(settings, &file.path);
-        loaded.add_held(&shown, &file.path, &settings.name, &file.bytes, content.beside.as_ref());
-    }
-    loaded
-}
-
 /// What identifies a plan for consent: what it is made from and what it would change.
 fn plan_digest(basis: &Basis, shown: &Value) -> String {
     let changes = json!({ "content": basis.content, "settings": basis.settings, "inputs": basis.inputs, "changes": shown.get("changes") });
     blake3::hash(changes.to_string().as_bytes()).to_hex().to_string()
-}
-
-/// The first error with its place, and how many there are.
-pub fn first_error(loaded: &Loaded, error: &Diagnostic, count: usize) -> String {
-    let place = match error.labels.first() {
-        Some(label) => loaded.sources.place(label.span),
-        None => error.path.clone().unwrap_or_default(),
-    };
-    let others = if count > 1 { format!(" ({count} errors in all)") } else { String::new() };
-    format!("{place}: {}: {}{others}", error.code, error.message)
 }
 
 /// The runs that were recorded for a source say what is shown of them; this reads a field of the detail.

@@ -176,6 +176,8 @@ pub enum FetchReason {
     Unverified,
     /// What was received is not what its digest says, or cannot be read.
     Corrupt,
+    /// It is at an address that what blueprints declare may not reach.
+    Forbidden,
     /// The source's own settings contradict each other.
     Misconfigured,
     /// Something on this side failed: a full disk, a folder without permission.

@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use crate::blueprint::inputs::{Access, Inputs};
+
 /// The source that owns the declarations.
 pub const OWNER: &str = "configuration";
 
@@ -74,6 +76,26 @@ pub fn document(sources: &BTreeMap<String, Map<String, Value>>, folders: &[PathB
     Ok(format!("version: 1\nmetadata:\n  name: Sources of the configuration\nentries:{entries}"))
 }
 
+/// Where the declared sources are, by name: the url or reference that the operator wrote, or has in the variable or file
+/// that he named. `inputs` are what the declarations may read.
+pub fn addresses(sources: &BTreeMap<String, Map<String, Value>>, inputs: &Inputs) -> BTreeMap<String, String> {
+    let address = |declared: &Map<String, Value>| {
+        let value = declared.get("url").or_else(|| declared.get("reference"))?;
+        let text = |key: &str| value.as_object().filter(|table| table.len() == 1)?.get(key)?.as_str();
+        let read = match (value, text("env"), text("file")) {
+            (Value::String(address), ..) => return Some(address.clone()),
+            (_, Some(name), _) => inputs.env(name),
+            (_, _, Some(path)) => inputs.file(None, path),
+            _ => return None,
+        };
+        match read {
+            Access::Found(address) => Some(address),
+            Access::Missing(_) | Access::Denied => None,
+        }
+    };
+    sources.iter().filter_map(|(name, declared)| Some((name.clone(), address(declared)?))).collect()
+}
+
 fn entry(kind: &str, name: &str, attrs: &str) -> String {
     let attrs = if attrs.is_empty() { "      {}\n" } else { attrs };
     format!(
@@ -115,6 +137,7 @@ pub fn folder_name(folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blueprint::inputs::Environment;
 
     #[test]
     fn declarations_become_a_blueprint() {
@@ -149,6 +172,22 @@ entries:
 "#;
         assert_eq!(text, expected);
         assert!(document(&BTreeMap::new(), &[]).expect("document").ends_with("entries: []\n"));
+    }
+
+    #[test]
+    fn the_operator_is_known_by_what_he_wrote() {
+        let sources: BTreeMap<String, Map<String, Value>> = serde_json::from_value(serde_json::json!({
+            "git": { "type": "git", "url": "https://git.test/a" },
+            "oci": { "type": "oci", "reference": { "env": "PLACE" } },
+            "gone": { "type": "oci", "reference": { "env": "NOTHING" } },
+            "inline": { "type": "inline", "content": "" },
+        }))
+        .expect("declarations");
+        let variables = BTreeMap::from([("PLACE".to_owned(), "oci://registry.test/a".to_owned())]);
+        let environment = Environment::new(variables, BTreeMap::new(), &[]).expect("no pattern");
+        let found = addresses(&sources, &Inputs { environment, ..Inputs::default() });
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, place)| (name.as_str(), place.as_str())).collect();
+        assert_eq!(found, [("git", "https://git.test/a"), ("oci", "oci://registry.test/a")]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     attempt::{self, AttemptError},
     content::{Content, Revision, SourceFile},
-    obtain,
+    documents, obtain,
     settings::Settings,
     state::{State, Tolerated},
     surroundings::Surroundings,
@@ -204,14 +204,14 @@ pub async fn compare(around: &Surroundings, settings: &Settings) -> Result<Compa
         }
     };
     report.revision = Some(content.revision.clone());
-    let inputs = match attempt::inputs(around, settings) {
+    let inputs = match documents::inputs(around, settings) {
         Ok(inputs) => inputs,
         Err(error) => {
             report.standing = Standing::Failed(format!("`allow_env` holds a pattern that is none: {error}"));
             return without(report);
         }
     };
-    let mut loaded = attempt::load(settings, &content, &inputs);
+    let mut loaded = documents::load(settings, &content, &inputs);
     let SourcePlan { mut planned, orphans, .. } =
         drive::plan_source(&around.store, &around.registry, &mut loaded, &inputs, &settings.name, false).await?;
     let mut found = std::mem::take(&mut loaded.found);
@@ -219,7 +219,7 @@ pub async fn compare(around: &Surroundings, settings: &Settings) -> Result<Compa
     loaded.sources.sort(&mut found);
     let errors = found.iter().filter(|finding| finding.is_error()).count();
     if let Some(error) = found.iter().find(|finding| finding.is_error()) {
-        report.standing = Standing::Failed(attempt::first_error(&loaded, error, errors));
+        report.standing = Standing::Failed(documents::first_error(&loaded, error, errors));
         return without(report);
     }
     let plan = planned.outcome.plan;
@@ -229,7 +229,7 @@ pub async fn compare(around: &Surroundings, settings: &Settings) -> Result<Compa
     } else if applied.basis.settings != settings.digest {
         Some("declaration")
     } else {
-        (applied.basis.inputs != attempt::used(around, &inputs)).then_some("inputs")
+        (applied.basis.inputs != documents::used(around, &inputs)).then_some("inputs")
     };
     if let Some(what) = what {
         report.standing = Standing::Pending { what, counts: plan.counts() };
@@ -497,11 +497,11 @@ async fn verify(
     adopted: &[Adopted],
 ) -> Result<(), AdoptError> {
     let refused = |why: String| Err(AdoptError::NotAchieved(why));
-    let inputs = match attempt::inputs(around, settings) {
+    let inputs = match documents::inputs(around, settings) {
         Ok(inputs) => inputs,
         Err(error) => return refused(error.to_string()),
     };
-    let mut loaded = attempt::load(settings, content, &inputs);
+    let mut loaded = documents::load(settings, content, &inputs);
     let mut after = drive::plan_source(&around.store, &around.registry, &mut loaded, &inputs, &settings.name, false)
         .await
         .map_err(AttemptError::from)?;
@@ -509,7 +509,7 @@ async fn verify(
     found.append(&mut after.planned.outcome.found);
     let errors: Vec<&Diagnostic> = found.iter().filter(|finding| finding.is_error()).collect();
     if let Some(error) = errors.first() {
-        return refused(attempt::first_error(&loaded, error, errors.len()));
+        return refused(documents::first_error(&loaded, error, errors.len()));
     }
     let before = drifts(&material.plan);
     let adopted: BTreeSet<Adopted> = adopted.iter().cloned().collect();

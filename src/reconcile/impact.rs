@@ -101,7 +101,7 @@ pub struct TargetImpact {
     pub loses: PeopleList,
     /// People whose access depends on a policy and did not.
     pub begins_to_depend: PeopleList,
-    /// People whose access depended on a policy and does no longer.
+    /// People whose access depended on a policy and does no longer, though their account stays active.
     pub ceases_to_depend: PeopleList,
     /// Number of people whose access depends on policies before and after.
     pub still_depends: usize,
@@ -331,7 +331,8 @@ impl Comparison<'_> {
         let gains = list(after.sure.clone().minus(&before.possible))?;
         let loses = list(before.sure.clone().minus(&after.possible))?;
         let begins_to_depend = list(depends.clone().minus(&depended))?;
-        let ceases_to_depend = list(depended.clone().minus(&depends))?;
+        // Of who goes or is disabled, nobody asks any more what it would have depended on.
+        let ceases_to_depend = list(depended.clone().minus(&depends).and(&new.active))?;
         let still_depends = depended.clone().and(&depends).count();
         let depends_on = self.dependencies(target, depended.count() > 0, depends.count() > 0)?;
         let lists = [&gains, &loses, &begins_to_depend, &ceases_to_depend];

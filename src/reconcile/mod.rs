@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod content;
 pub mod declared;
 pub mod directory;
+pub mod documents;
 pub mod drift;
 pub mod forge;
 pub mod gate;

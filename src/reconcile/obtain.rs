@@ -4,7 +4,7 @@ use std::{
     fs::{File, TryLockError},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,7 @@ use super::{
     source::git::{GitSource, Verify},
     surroundings::Surroundings,
 };
-use crate::{blueprint::shipped, model::SecretText};
+use crate::{base::egress::Egress, blueprint::shipped, model::SecretText};
 
 /// Content that was fetched last, for origins that only say that nothing changed.
 pub type Kept = Option<Arc<Content>>;
@@ -48,9 +48,14 @@ pub async fn content(
                 password: password.as_ref().map(|password| SecretText(password.expose().to_owned())),
                 ca_certificate: ca_certificate.clone(),
                 allow_plain: around.allow_plain,
+                egress: egress(around, settings, reference),
             };
             let last = kept.as_ref().map(|content| content.revision.clone());
-            match (oci::fetch(&origin, &budget, last.as_ref()).await?, kept.clone()) {
+            let fetched = tokio::select! {
+                fetched = oci::fetch(&origin, &budget, last.as_ref()) => fetched?,
+                () = stopped(around) => return Err(called_off()),
+            };
+            match (fetched, kept.clone()) {
                 (Some(content), _) => content,
                 (None, Some(content)) => return Ok(content),
                 (None, None) => return Err(FetchError::new(FetchReason::Corrupt, "the registry sent nothing")),
@@ -58,13 +63,33 @@ pub async fn content(
         }
         Origin::Git { declared, selection, password, private_key, passphrase } => {
             let secrets = [password, private_key, passphrase].map(|secret| secret.as_ref().map(Secret::zeroizing));
-            let origin = git_origin(around, declared, secrets)?;
+            let mut origin = git_origin(around, declared, secrets)?;
+            origin.egress = egress(around, settings, &declared.url);
             from_git(around, settings, &origin, selection, known)?
         }
     };
     let content = Arc::new(content);
     *kept = Some(content.clone());
     Ok(content)
+}
+
+/// What a source may reach: besides what everyone may, the host that the operator himself wrote for it.
+fn egress(around: &Surroundings, settings: &Settings, address: &str) -> Egress {
+    let egress = around.egress.clone();
+    let written = around.trusted.get(&settings.name).is_some_and(|written| written == address);
+    match host(address).filter(|_| written) {
+        Some(host) => egress.trusting(&host),
+        None => egress,
+    }
+}
+
+/// The host of `scheme://[account@]host[:port]/…` or `[account@]host:path`.
+fn host(address: &str) -> Option<String> {
+    if address.contains("://") {
+        return reqwest::Url::parse(address).ok()?.host_str().map(str::to_owned);
+    }
+    let server = address.split_once(':')?.0;
+    Some(server.rsplit_once('@').map_or(server, |(_, host)| host).to_owned())
 }
 
 type Secrets = [Option<Zeroizing<String>>; 3];
@@ -107,7 +132,18 @@ fn git_origin(
     })
 }
 
-/// How often a process looks whether another has done with the cache of a repository.
+/// Comes to its end when the process is to.
+async fn stopped(around: &Surroundings) {
+    while !around.is_stopping() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn called_off() -> FetchError {
+    FetchError::new(FetchReason::Local, "the fetch was called off")
+}
+
+/// How often a process looks whether another has done with the cache of a repository, and whether it is to end itself.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Fetches from a repository into the source's own cache, which processes of one machine use one after the other.
@@ -135,6 +171,7 @@ fn from_git(
     let started = Instant::now();
     while let Err(error) = lock.try_lock() {
         match error {
+            TryLockError::WouldBlock if around.is_stopping() => return Err(called_off()),
             TryLockError::WouldBlock if started.elapsed() < around.budget.time => std::thread::sleep(LOOK),
             TryLockError::WouldBlock => {
                 return Err(FetchError::new(
@@ -145,7 +182,7 @@ fn from_git(
             TryLockError::Error(error) => return Err(local("the lock", &error)),
         }
     }
-    git::fetch(origin, selection, &around.budget, &folder.join(name), known, &AtomicBool::new(false))
+    git::fetch(origin, selection, &around.budget, &folder.join(name), known, &around.stopping)
 }
 
 /// One file of the blueprint folders: the first folder that has it counts.
@@ -195,5 +232,25 @@ pub fn shown(settings: &Settings, path: &str) -> String {
         Origin::Oci { reference, .. } => format!("{reference}/{path}"),
         Origin::Shipped => shipped::shown(path),
         Origin::Inline { .. } => format!("{}/{path}", settings.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_in_addresses() {
+        for (address, expected) in [
+            ("https://Git.example.org/a.git", Some("git.example.org")),
+            ("https://127.0.0.1:8443/a.git", Some("127.0.0.1")),
+            ("ssh://git@[::1]:2222/a", Some("[::1]")),
+            ("oci://bob:secret@registry.test:5000/a/b:tag", Some("registry.test")),
+            ("git@example.org:a/b.git", Some("example.org")),
+            ("example.org:a/b.git", Some("example.org")),
+            ("nowhere", None),
+        ] {
+            assert_eq!(host(address).as_deref(), expected, "{address}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -74,7 +74,8 @@ impl Handle {
     }
 }
 
-/// Starts reconciling. It ends, after the attempts under way, when `stop` says so or is dropped.
+/// Starts reconciling. It ends when `stop` says so or is dropped: fetches under way are called off, and what is being
+/// planned or written comes to its end.
 pub fn start(around: Surroundings, stop: value::Receiver<bool>) -> (Handle, JoinHandle<()>) {
     let (commands, inbox) = mpsc::channel(256);
     let (hooks_out, hooks) = value::channel(HashMap::new());
@@ -129,6 +130,7 @@ impl Supervisor {
                 changed = stop.changed() => if changed.is_err() || *stop.borrow() { break },
             }
         }
+        self.around.stopping.store(true, Ordering::Relaxed);
         // A worker ends when nobody can tell it anything any more.
         let tasks: Vec<JoinHandle<()>> = self
             .workers

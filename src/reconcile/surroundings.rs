@@ -1,12 +1,21 @@
 //! What reconciling needs from outside.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::content::Budget;
 use crate::{
     base::{
         clock::Clock,
         diagnostic::{Diagnostic, Sources},
+        egress::Egress,
     },
     blueprint::inputs::Inputs,
     model::Registry,
@@ -39,6 +48,19 @@ pub struct Surroundings {
     pub lease: Duration,
     /// Shows people what was found in the documents of a source.
     pub report: Report,
+    /// What sources may reach.
+    pub egress: Egress,
+    /// Where the sources that the operator declares are, by name. They may be reached wherever that is.
+    pub trusted: BTreeMap<String, String>,
     /// Whether sources may be fetched without encryption, as tests do on one machine.
     pub allow_plain: bool,
+    /// Set when the process is to end: fetches under way are called off.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Surroundings {
+    /// Whether the process is to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }

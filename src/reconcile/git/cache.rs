@@ -32,10 +32,33 @@ fn local(folder: &Path, what: &str, error: &dyn std::fmt::Display) -> FetchError
 /// Opens the cache in `folder`. It is made anew when it is absent, is for something else, or cannot be opened.
 pub(super) fn open(folder: &Path, mark: &str) -> Result<Repository, FetchError> {
     let kept = fs::read_to_string(folder.join(MARK)).is_ok_and(|kept| kept == mark);
-    if kept && let Ok(repository) = opened(folder) {
-        return Ok(repository);
+    if kept {
+        sweep(folder).map_err(|error| local(folder, "cleaned", &error))?;
+        if let Ok(repository) = opened(folder) {
+            return Ok(repository);
+        }
     }
     recreate(folder, mark)
+}
+
+/// Removes what a fetch that did not come to its end has left: locks, which nobody would ever take away, and beginnings of
+/// packs. Nobody else uses the cache meanwhile, so they are nobody's.
+fn sweep(folder: &Path) -> io::Result<()> {
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(at) = open.pop() {
+        let packs = at.ends_with("objects/pack");
+        for entry in fs::read_dir(at)? {
+            let entry = entry?;
+            let path = entry.path();
+            let ends_in = |ends: &[&str]| path.extension().is_some_and(|end| ends.iter().any(|known| end == *known));
+            if entry.file_type()?.is_dir() {
+                open.push(path);
+            } else if ends_in(&["lock"]) || packs && !ends_in(&["pack", "idx"]) {
+                fs::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Empties the cache.

@@ -9,7 +9,7 @@ use super::{
     cache,
     history::{Descent, descends},
     http::basic,
-    limits::Limits,
+    limits::{LARGEST_COMMIT, Limits},
     local,
     location::Location,
     origin::{Credentials, Follow, Origin, Verification},
@@ -22,9 +22,6 @@ use crate::reconcile::{
     content::{Budget, Commit, Content, FetchError, FetchReason, Revision, Selection},
     source::git::ForcePush,
 };
-
-/// Largest commit or tag that is looked at.
-const LARGEST_COMMIT: usize = 1 << 20;
 
 /// Annotated tags that may point at each other.
 const TAGS: usize = 8;
@@ -387,7 +384,8 @@ fn rewritten(location: &Location, wanted: &Wanted, old: Oid) -> FetchError {
     )
 }
 
-fn describe(commit: &git2::Commit<'_>) -> Commit {
+/// What people are told of a commit, without control characters.
+pub fn describe(commit: &git2::Commit<'_>) -> Commit {
     let author = commit.author();
     let text = |bytes: &[u8]| -> String {
         String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(500).collect()

@@ -4,8 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use git2::{ErrorCode, Oid, Repository};
 
-use super::{ask::stored, limits::Limits};
-use crate::reconcile::content::FetchError;
+use super::{
+    ask::stored,
+    limits::{LARGEST_COMMIT, Limits},
+};
+use crate::reconcile::content::{FetchError, FetchReason};
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,7 @@ pub(super) fn descends(
     place: &dyn std::fmt::Display,
 ) -> Result<Descent, FetchError> {
     let (mut open, mut seen) = (vec![new], HashSet::from([new]));
+    let odb = repository.odb().map_err(|error| stored(&error))?;
     let mut cut = false;
     while let Some(id) = open.pop() {
         if id == old {
@@ -37,6 +41,10 @@ pub(super) fn descends(
         if shallow.contains(&id) {
             cut = true;
             continue;
+        }
+        // Looked at before it is inflated.
+        if odb.read_header(id).is_ok_and(|(size, _)| size > LARGEST_COMMIT) {
+            return Err(FetchError::new(FetchReason::TooLarge, format!("{place}: the commit {id} is too large")));
         }
         match repository.find_commit(id) {
             Ok(commit) => open.extend(commit.parent_ids().filter(|parent| seen.insert(*parent))),

@@ -5,9 +5,8 @@ use std::{error::Error as _, future::Future, io::Write, sync::Arc, time::Duratio
 use base64::{Engine, engine::general_purpose::STANDARD};
 use git2::{Oid, Repository};
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
-    redirect::Policy,
 };
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
@@ -20,7 +19,10 @@ use super::{
     select::Advert,
     wire::{AdvertReader, AnswerReader, Greeting, Part, Request, WireError},
 };
-use crate::reconcile::content::{FetchError, FetchReason};
+use crate::{
+    base::egress::{Client, Redirects, Refused},
+    reconcile::content::{FetchError, FetchReason},
+};
 
 /// Redirects that are followed, all on the same server.
 const HOPS: usize = 3;
@@ -51,30 +53,29 @@ impl Drop for Http<'_> {
 
 impl<'a> Http<'a> {
     pub(super) fn new(url: &Url, origin: &Origin, limits: &'a Limits<'a>) -> Result<Http<'a>, FetchError> {
-        // The HTTP client looks for the process-wide provider; whoever was first has set the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .user_agent(AGENT)
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .https_only(url.scheme() == "https");
+        let mut certificates = Vec::new();
         if !origin.ca_certificate.trim().is_empty() {
-            let certificates = reqwest::Certificate::from_pem_bundle(origin.ca_certificate.as_bytes())
+            certificates = reqwest::Certificate::from_pem_bundle(origin.ca_certificate.as_bytes())
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
                 .ok_or_else(|| {
                     let advice = "ca_certificate holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)";
                     FetchError::new(FetchReason::Misconfigured, advice)
                 })?;
-            client = client.tls_certs_merge(certificates);
         }
+        // Redirects are followed here, where it is known what may be sent along.
+        let client = origin.egress.client(Redirects::Never, |client| {
+            client
+                .user_agent(AGENT)
+                .connect_timeout(CONNECT)
+                .read_timeout(SILENCE)
+                .https_only(url.scheme() == "https")
+                .tls_certs_merge(certificates)
+        });
         let broken = |error: &dyn std::fmt::Display| {
             FetchError::new(FetchReason::Local, format!("no HTTPS connection can be prepared: {error}"))
         };
-        let client = client.build().map_err(|error| {
+        let client = client.map_err(|error| {
             let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
             broken(&cause)
         })?;
@@ -216,7 +217,8 @@ impl<'a> Http<'a> {
         for _ in 0..=HOPS {
             let mut asked = below(&url, "info/refs");
             asked.set_query(Some("service=git-upload-pack"));
-            let request = self.client.get(asked.clone()).header(ACCEPT, "*/*");
+            let request =
+                self.client.get(asked.clone()).map_err(|refused| self.forbidden(&refused))?.header(ACCEPT, "*/*");
             let mut response = self.send(request).await?;
             if response.status().is_redirection() {
                 url = self.redirected(&asked, &response)?;
@@ -238,6 +240,7 @@ impl<'a> Http<'a> {
         let request = self
             .client
             .post(below(&self.url, "git-upload-pack"))
+            .map_err(|refused| self.forbidden(&refused))?
             .header(CONTENT_TYPE, "application/x-git-upload-pack-request")
             .header(ACCEPT, "application/x-git-upload-pack-result")
             .body(body);
@@ -341,7 +344,14 @@ impl<'a> Http<'a> {
         self.corrupt(&error.0)
     }
 
+    fn forbidden(&self, refused: &Refused) -> FetchError {
+        FetchError::new(FetchReason::Forbidden, format!("{}: {refused}", self.url))
+    }
+
     fn failed(&self, error: &reqwest::Error) -> FetchError {
+        if let Some(refused) = Refused::among(error) {
+            return self.forbidden(refused);
+        }
         let host = self.url.host_str().unwrap_or_default();
         let url = &self.url;
         match tls(error) {

@@ -13,6 +13,9 @@ pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// Longest time until a connection stands.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
+/// Largest commit or tag that is looked at, in bytes.
+pub(super) const LARGEST_COMMIT: usize = 1 << 20;
+
 /// The budget of a fetch under way.
 pub(super) struct Limits<'a> {
     pub(super) budget: &'a Budget,

@@ -27,5 +27,6 @@ mod signature;
 mod tree;
 mod wire;
 
-pub use fetch::fetch;
+pub use fetch::{describe, fetch};
 pub use origin::{Credentials, Follow, Origin, Trust, Verification};
+pub use tree::held;

@@ -95,7 +95,7 @@ impl<'a> Native<'a> {
                 return Err(FetchError::new(FetchReason::Misconfigured, format!("{other} is not reached this way")));
             }
         };
-        let relay = Relay::connect(host, server_port, self.limits, self.location)?;
+        let relay = Relay::connect(&self.origin.egress, host, server_port, self.limits, self.location)?;
         let noted: Noted = Rc::default();
         let (result, cut) = relay.run(|port| work(&self.url(port), self.callbacks(host, server_port, &noted)));
         let noted = noted.borrow_mut().take();

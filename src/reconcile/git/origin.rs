@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::reconcile::source::git::ForcePush;
+use crate::{base::egress::Egress, reconcile::source::git::ForcePush};
 
 /// A git repository and what to follow in it.
 pub struct Origin {
@@ -25,6 +25,8 @@ pub struct Origin {
     pub allow_local: bool,
     /// Whether the unprotected `http://` and `git://` are allowed.
     pub allow_plain: bool,
+    /// Which hosts may be reached.
+    pub egress: Egress,
 }
 
 impl Origin {
@@ -40,6 +42,7 @@ impl Origin {
             verify: Verification::Nothing,
             allow_local: false,
             allow_plain: false,
+            egress: Egress::default(),
         }
     }
 }

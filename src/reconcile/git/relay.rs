@@ -6,7 +6,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,10 @@ use std::{
 };
 
 use super::limits::{CONNECT, Limits, SILENCE};
-use crate::reconcile::content::{FetchError, FetchReason};
+use crate::{
+    base::egress::{Egress, LOOK_UP, ResolveError},
+    reconcile::content::{FetchError, FetchReason},
+};
 
 /// How long a thread waits before it looks whether it should end.
 const TICK: Duration = Duration::from_millis(50);
@@ -31,8 +34,10 @@ pub(super) struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    /// Connects to a server.
+    /// Connects to a server, if that is one that may be reached. libgit2 is never told the server's name or address, so
+    /// it cannot go elsewhere.
     pub(super) fn connect(
+        egress: &Egress,
         host: &str,
         port: u16,
         limits: &'a Limits<'a>,
@@ -40,7 +45,7 @@ impl<'a> Relay<'a> {
     ) -> Result<Relay<'a>, FetchError> {
         let unreachable = |what: String| FetchError::new(FetchReason::Unreachable, format!("{place}: {what}"));
         let mut last = format!("{host} has no address");
-        for address in resolve(host, port, limits, place)? {
+        for address in resolve(egress, host, port, limits, place)? {
             limits.check().map_err(|stop| limits.error(stop, place))?;
             match TcpStream::connect_timeout(&address, CONNECT.min(limits.left()).max(TICK)) {
                 Ok(server) => {
@@ -151,31 +156,34 @@ impl<'a> Relay<'a> {
 
 /// The addresses of a host. The look-up cannot be broken off, so a thread does it that is left behind when it hangs.
 fn resolve(
+    egress: &Egress,
     host: &str,
     port: u16,
     limits: &Limits<'_>,
     place: &dyn std::fmt::Display,
 ) -> Result<Vec<SocketAddr>, FetchError> {
     let (send, receive) = mpsc::channel();
-    let name = host.to_owned();
+    let (egress, name) = (egress.clone(), host.to_owned());
     let started = thread::Builder::new().name("resolve".to_owned()).spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(|addresses| addresses.collect::<Vec<_>>());
-        let _ = send.send(found);
+        let _ = send.send(egress.resolve_blocking(&name, port));
     });
     started.map_err(|error| FetchError::new(FetchReason::Local, format!("no thread can be started: {error}")))?;
-    let until = Instant::now() + CONNECT;
+    let until = Instant::now() + LOOK_UP;
     loop {
         limits.check().map_err(|stop| limits.error(stop, place))?;
         match receive.recv_timeout(TICK) {
             Ok(Ok(addresses)) => return Ok(addresses),
             Ok(Err(error)) => {
-                let message = format!("{place}: the address of {host} cannot be found: {error}");
-                return Err(FetchError::new(FetchReason::Unreachable, message));
+                let reason = match error {
+                    ResolveError::Refused(_) => FetchReason::Forbidden,
+                    _ => FetchReason::Unreachable,
+                };
+                return Err(FetchError::new(reason, format!("{place}: {error}")));
             }
             Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() < until => {}
             Err(_) => {
-                let message = format!("{place}: the address of {host} was not found within {CONNECT:?}");
-                return Err(FetchError::new(FetchReason::Unreachable, message));
+                let error = ResolveError::TimedOut { host: host.to_owned() };
+                return Err(FetchError::new(FetchReason::Unreachable, format!("{place}: {error}")));
             }
         }
     }

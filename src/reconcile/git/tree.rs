@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use super::{ask::stored, limits::Limits};
-use crate::reconcile::content::{FetchError, FetchReason, ReadBeside, Selection, SourceFile};
+use crate::reconcile::content::{Budget, FetchError, FetchReason, ReadBeside, Selection, SourceFile};
 
 /// Deepest folder.
 const DEPTH: usize = 64;
@@ -63,6 +63,22 @@ pub(super) fn folder<'a>(
         }
     }
     Ok(Some(folder))
+}
+
+/// Selected files, and what reads those beside them.
+type Held = (Vec<SourceFile>, Arc<dyn ReadBeside>);
+
+/// The selected files of a commit's tree in a repository of this machine, with what reads the files beside them; nothing
+/// when the selection's folder is not there.
+///
+/// # Errors
+/// When the tree cannot be read, or exceeds the usual budget.
+pub fn held(repository: &Repository, tree: Oid, selection: &Selection) -> Result<Option<Held>, FetchError> {
+    let Some(folder) = folder(repository, tree, &selection.folder, false)? else { return Ok(None) };
+    let (budget, never) = (Budget::default(), AtomicBool::new(false));
+    let files = folder.files(selection, &Limits::new(&budget, &never), &repository.path().display())?;
+    let own = Repository::open(repository.path()).map_err(|error| stored(&error))?;
+    Ok(Some((files, Arc::new(Beside::new(own, folder.id(), false)))))
 }
 
 impl Folder<'_> {

@@ -16,7 +16,7 @@ use self::{
     registry::Registry,
 };
 use super::content::{Budget, Content, FetchError, FetchReason, Revision, SourceFile};
-use crate::model::SecretText;
+use crate::{base::egress::Egress, model::SecretText};
 
 /// The media type of a layer that is a blueprint.
 pub const LAYER: &str = "application/vnd.goauthentik.blueprint.v1+yaml";
@@ -41,6 +41,8 @@ pub struct Origin {
     pub ca_certificate: String,
     /// Whether registries of this machine are asked without TLS.
     pub allow_plain: bool,
+    /// Which hosts may be reached; the registry may send to further ones for tokens and blobs.
+    pub egress: Egress,
 }
 
 /// Fetches the artifact; nothing when it is the revision `last` still, which only costs the manifest, or not even that
@@ -75,8 +77,7 @@ async fn fetch_from(
         ("", None) => reference.credentials.clone(),
         (user, password) => Some((user.to_owned(), password.unwrap_or_default())),
     };
-    let mut registry =
-        Registry::new(reference, credentials, &origin.ca_certificate, origin.allow_plain, budget.received)?;
+    let mut registry = Registry::new(reference, credentials, origin, budget.received)?;
 
     let manifest = registry.get(&format!("manifests/{}", reference.wanted()), MANIFEST, MAX_MANIFEST).await?;
     let digest = digest(&manifest.body);

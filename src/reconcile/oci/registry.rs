@@ -6,16 +6,17 @@
 use std::error::Error;
 
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
-    redirect::Policy,
 };
 use serde::Deserialize;
 
 use super::{
     super::content::{FetchError, FetchReason},
+    Origin,
     reference::{Reference, is_loopback},
 };
+use crate::base::egress::{Client, Redirects, Refused};
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;
@@ -47,28 +48,24 @@ impl<'a> Registry<'a> {
     pub fn new(
         reference: &'a Reference,
         credentials: Option<(String, String)>,
-        ca_certificate: &str,
-        allow_plain: bool,
+        origin: &Origin,
         budget: u64,
     ) -> Result<Registry<'a>, FetchError> {
-        // Whoever comes first decides for the process; both would be the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        // Redirects are followed here, where it is known what may be sent along.
-        let mut builder = Client::builder().redirect(Policy::none()).referer(false);
-        builder = builder.user_agent(concat!("gatewright/", env!("CARGO_PKG_VERSION")));
-        if !ca_certificate.trim().is_empty() {
-            let certificates = reqwest::Certificate::from_pem_bundle(ca_certificate.as_bytes());
-            let certificates = certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or_else(|| {
+        let mut certificates = Vec::new();
+        if !origin.ca_certificate.trim().is_empty() {
+            let read = reqwest::Certificate::from_pem_bundle(origin.ca_certificate.as_bytes());
+            certificates = read.ok().filter(|certificates| !certificates.is_empty()).ok_or_else(|| {
                 FetchError::new(FetchReason::Misconfigured, "ca_certificate holds no certificate in PEM form")
             })?;
-            builder = builder.tls_certs_merge(certificates);
         }
-        if is_loopback(&reference.registry) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| {
+        // Redirects are followed here, where it is known what may be sent along.
+        let client = origin.egress.client(Redirects::Never, |client| {
+            client.user_agent(concat!("gatewright/", env!("CARGO_PKG_VERSION"))).tls_certs_merge(certificates)
+        });
+        let client = client.map_err(|error| {
             FetchError::new(FetchReason::Misconfigured, format!("no TLS client: {}", innermost(&error.without_url())))
         })?;
+        let allow_plain = origin.allow_plain;
         Ok(Registry { client, reference, credentials, authorization: None, allow_plain, left: budget })
     }
 
@@ -96,7 +93,8 @@ impl<'a> Registry<'a> {
     /// Sends a request and follows redirects. What authorises is for the registry's own address only.
     async fn send(&self, mut url: Url, accept: &'static str) -> Result<Response, FetchError> {
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.client.get(url.clone()).header(ACCEPT, accept);
+            let request = self.client.get(url.clone()).map_err(|refused| self.forbidden(&refused))?;
+            let mut request = request.header(ACCEPT, accept);
             if let Some(authorization) = self.authorization.as_ref().filter(|_| self.is_own(&url)) {
                 request = request.header(AUTHORIZATION, authorization);
             }
@@ -174,7 +172,7 @@ impl<'a> Registry<'a> {
             }
             query.append_pair("scope", &format!("repository:{}:pull", self.reference.repository));
         }
-        let mut request = self.client.get(realm);
+        let mut request = self.client.get(realm).map_err(|refused| self.forbidden(&refused))?;
         if let Some((user, password)) = &self.credentials {
             request = request.basic_auth(user, Some(password));
         }
@@ -273,8 +271,17 @@ impl<'a> Registry<'a> {
         FetchError::new(reason, format!("the registry of {} {why}", self.reference.place()))
     }
 
+    /// That a host may not be reached: the registry's own, or one to which it sends.
+    fn forbidden(&self, refused: &Refused) -> FetchError {
+        let message = format!("the artifact {} cannot be fetched: {refused}", self.reference.place());
+        FetchError::new(FetchReason::Forbidden, message)
+    }
+
     /// What a failed request means.
     fn failure(&self, error: reqwest::Error) -> FetchError {
+        if let Some(refused) = Refused::among(&error) {
+            return self.forbidden(refused);
+        }
         let error = error.without_url();
         if error.is_timeout() {
             return self.wrong(FetchReason::TimedOut, "does not answer in time");

@@ -1,29 +1,22 @@
 //! The blueprints of two revisions of a local repository, read from its object store; nothing is checked out.
 
 use std::{
-    collections::VecDeque,
     fmt,
     io::Read,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use cap_std::{ambient_authority, fs::Dir};
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Tree};
+use git2::{Commit, ErrorCode, Repository};
 
-use crate::reconcile::content::{Budget, Commit as CommitFacts, Content, ReadBeside, Revision, Selection, SourceFile};
+use crate::reconcile::{
+    content::{Budget, Content, ReadBeside, Revision, Selection, SourceFile},
+    git,
+};
 
 /// The revision that means the files on disk, committed or not.
 pub const WORKTREE: &str = "WORKTREE";
-
-/// Deepest folder.
-const DEPTH: usize = 64;
-
-/// Symbolic links on the way to one file.
-const LINKS: usize = 16;
-
-/// Longest target of a symbolic link.
-const LONGEST_TARGET: usize = 4096;
 
 /// Why revisions cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +36,15 @@ pub enum RevisionError {
     /// A bare repository has no files on disk.
     #[error("the repository is bare, so it has no files on disk; name a revision by --to")]
     Bare,
-    /// A file or folder at a revision cannot be used.
+    /// The files of a commit cannot be used.
+    #[error("{revision}: {why}")]
+    Unreadable {
+        /// The revision.
+        revision: String,
+        /// Which, and why.
+        why: String,
+    },
+    /// A file or folder on disk cannot be used.
     #[error("{revision}: {path} {why}")]
     Unusable {
         /// The revision.
@@ -138,141 +139,25 @@ fn commit<'r>(repository: &'r Repository, name: &str) -> Result<Commit<'r>, Revi
     object.peel_to_commit().map_err(|_| RevisionError::NoRevision(name.to_owned()))
 }
 
-fn short(id: Oid) -> String {
-    id.to_string().chars().take(12).collect()
-}
-
 fn at_commit(
     repository: &Repository,
     name: &str,
     commit: &Commit<'_>,
     selection: &Selection,
 ) -> Result<Content, RevisionError> {
-    let shown = format!("{name}@{}", short(commit.id()));
-    let author = commit.author();
+    let id = commit.id().to_string();
     let revision = Revision {
-        name: format!("{name}@{}", commit.id()),
+        name: format!("{name}@{id}"),
         digest: commit.tree_id().to_string(),
-        commit: Some(CommitFacts {
-            id: commit.id().to_string(),
-            author: format!(
-                "{} <{}>",
-                String::from_utf8_lossy(author.name_bytes()),
-                String::from_utf8_lossy(author.email_bytes())
-            ),
-            at: commit.time().seconds().saturating_mul(1_000_000),
-            subject: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
-        }),
+        commit: Some(git::describe(commit)),
         signer: None,
     };
-    let Some(root) = folder(repository, commit.tree()?, &selection.folder)? else {
-        return Ok(Content { revision, files: Vec::new(), beside: None });
-    };
-    let mut budget = Spent { revision: &shown, files: 0, bytes: 0 };
-    let mut files = Vec::new();
-    let mut open = vec![(root.id(), String::new(), 0)];
-    while let Some((id, prefix, depth)) = open.pop() {
-        let tree = repository.find_tree(id)?;
-        for entry in &tree {
-            let name = entry.name_bytes();
-            let Ok(name) = std::str::from_utf8(name) else {
-                let path = format!("{prefix}{}", String::from_utf8_lossy(name));
-                return Err(unusable(&shown, &path, "has a name that is not UTF-8"));
-            };
-            let path = format!("{prefix}{name}");
-            let blob = match entry.filemode() {
-                0o040_000 if depth == DEPTH => return Err(unusable(&shown, &path, "lies too deep")),
-                0o040_000 => {
-                    open.push((entry.id(), format!("{path}/"), depth + 1));
-                    continue;
-                }
-                0o120_000 if selection.takes(&path) => resolve(repository, root.id(), &path)?.ok_or_else(|| {
-                    unusable(&shown, &path, "is a symbolic link that leads to no file of this folder")
-                })?,
-                0o160_000 | 0o120_000 => continue,
-                _ if selection.takes(&path) => entry.id(),
-                _ => continue,
-            };
-            let (size, _) = repository.odb()?.read_header(blob)?;
-            budget.take(&path, size as u64)?;
-            files.push(SourceFile { path, bytes: Arc::from(repository.find_blob(blob)?.content()) });
-        }
-    }
-    files.sort_by(|one, other| one.path.cmp(&other.path));
-    let beside = TreeFiles { repository: Mutex::new(Repository::open(repository.path())?), root: root.id() };
-    Ok(Content { revision, files, beside: Some(Arc::new(beside)) })
-}
-
-/// The folder at a path below a tree; nothing when it is not there or no folder.
-fn folder<'r>(repository: &'r Repository, root: Tree<'r>, path: &str) -> Result<Option<Tree<'r>>, RevisionError> {
-    if path.is_empty() {
-        return Ok(Some(root));
-    }
-    match root.get_path(Path::new(path)) {
-        Ok(entry) if entry.kind() == Some(ObjectType::Tree) => Ok(Some(repository.find_tree(entry.id())?)),
-        Ok(_) => Ok(None),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The file at `path` below a tree, through links that stay inside it; nothing when there is none.
-fn resolve(repository: &Repository, root: Oid, path: &str) -> Result<Option<Oid>, RevisionError> {
-    let mut open: VecDeque<String> = path.split('/').map(str::to_owned).collect();
-    let (mut trees, mut links) = (vec![root], 0);
-    while let Some(name) = open.pop_front() {
-        match name.as_str() {
-            "" | "." => continue,
-            ".." => {
-                trees.pop();
-                if trees.is_empty() {
-                    return Ok(None);
-                }
-                continue;
-            }
-            _ => {}
-        }
-        let Some(at) = trees.last().copied() else { return Ok(None) };
-        let tree = repository.find_tree(at)?;
-        let Some(entry) = tree.get_name(&name) else { return Ok(None) };
-        match entry.filemode() {
-            0o040_000 => trees.push(entry.id()),
-            0o160_000 => return Ok(None),
-            0o120_000 => {
-                links += 1;
-                let blob = repository.find_blob(entry.id())?;
-                let target = std::str::from_utf8(blob.content()).ok();
-                let fine = |target: &&str| links <= LINKS && target.len() <= LONGEST_TARGET && !target.starts_with('/');
-                let Some(target) = target.filter(fine) else { return Ok(None) };
-                for part in target.split('/').rev() {
-                    open.push_front(part.to_owned());
-                }
-            }
-            _ => return Ok(open.is_empty().then_some(entry.id())),
-        }
-    }
-    Ok(None)
-}
-
-/// Reads other files of one folder at one commit.
-struct TreeFiles {
-    repository: Mutex<Repository>,
-    root: Oid,
-}
-
-impl ReadBeside for TreeFiles {
-    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, String> {
-        let repository = self.repository.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = || -> Result<Option<Vec<u8>>, RevisionError> {
-            let Some(blob) = resolve(&repository, self.root, path)? else { return Ok(None) };
-            let (size, _) = repository.odb()?.read_header(blob)?;
-            if size as u64 > limit {
-                return Err(RevisionError::Git(format!("{path} is larger than {limit} bytes")));
-            }
-            Ok(Some(repository.find_blob(blob)?.content().to_vec()))
-        };
-        read().map_err(|error| error.to_string())
-    }
+    let held = git::held(repository, commit.tree_id(), selection).map_err(|error| RevisionError::Unreadable {
+        revision: format!("{name}@{}", id.get(..12).unwrap_or(&id)),
+        why: error.message,
+    })?;
+    let (files, beside) = held.map_or_else(Default::default, |(files, beside)| (files, Some(beside)));
+    Ok(Content { revision, files, beside })
 }
 
 /// The files of the work tree, without those that git ignores.

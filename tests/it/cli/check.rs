@@ -75,7 +75,7 @@ fn a_wrong_configuration_names_every_mistake() {
 fn a_record_changed_by_hand_is_found() {
     let desk = Desk::new();
     let none = desk.expect(1, &["verify-audit"]);
-    assert_eq!(none.err, "error: there is no database at sqlite://gatewright.db\n");
+    assert_eq!(none.err, "error: there is no database at sqlite://gatewright.db yet; `gatewright serve` creates it\n");
     desk.write("a.yaml", "version: 1\nentries: [{model: authentik_core.group, identifiers: {name: one}}]\n");
     desk.expect(0, &["apply", "a.yaml"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -121,3 +121,29 @@ fn a_plan_is_no_blueprint() {
     fresh.write("x.yaml", &document(&[group("one", false)]));
     insta::assert_snapshot!("no_database_to_save_for", fresh.expect(1, &["plan", "--out", "p.json", "x.yaml"]).page());
 }
+
+#[test]
+fn a_plan_warns_of_a_lock_out_that_apply_refuses() {
+    let desk = Desk::new();
+    let admins = |more: &str| {
+        format!(
+            "version: 1\nentries:\n- {{model: authentik_core.group, id: g, identifiers: {{name: admins}}, attrs: {{is_superuser: true}}}}\n\
+             - model: authentik_core.user\n  identifiers: {{username: root}}\n  attrs: {{name: Root, password: \"horse battery\", {more} groups: [!KeyOf g]}}\n"
+        )
+    };
+    // Somebody can sign in only where there is a way to.
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/blueprints");
+    desk.expect(0, &["apply", shipped]);
+    desk.write("admins.yaml", &admins(""));
+    let first = desk.expect(0, &["plan", "admins.yaml"]);
+    assert!(!first.err.contains("warning"), "{}", first.page());
+    desk.expect(0, &["apply", "admins.yaml"]);
+    desk.write("admins.yaml", &admins("is_active: false,"));
+    for arguments in [&["plan", "admins.yaml"][..], &["plan", "--json", "--out", "p.json", "admins.yaml"]] {
+        let plan = desk.expect(0, arguments);
+        assert!(plan.err.starts_with("warning: `gatewright apply` refuses this without --force"), "{}", plan.page());
+        assert!(plan.err.contains("no active superuser could sign in"), "{}", plan.page());
+    }
+    desk.expect(1, &["apply", "admins.yaml"]);
+    desk.expect(0, &["apply", "--force", "admins.yaml"]);
+}

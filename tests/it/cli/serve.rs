@@ -304,3 +304,35 @@ fn an_address_in_use_is_named() {
         ran.page()
     );
 }
+
+/// A server that is asked to end does not wait for what hangs: the fetch is called off, and nothing is recorded of it.
+#[test]
+fn an_end_does_not_wait_for_a_fetch() {
+    let desk = Desk::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    silent.set_nonblocking(true).expect("a mode");
+    let port = silent.local_addr().expect("an address").port();
+    desk.write(
+        "gatewright.toml",
+        &format!(
+            "[sources.ssh]\ntype = \"git\"\nurl = \"ssh://git@127.0.0.1:{port}/a.git\"\n\
+             [sources.https]\ntype = \"git\"\nurl = \"https://127.0.0.1:{port}/a.git\"\n\
+             [sources.oci]\ntype = \"oci\"\nreference = \"oci://127.0.0.1:{port}/a/b:main\"\n"
+        ),
+    );
+    let server = Server::start(&desk, &["--no-shipped"]);
+    let mut held = Vec::new();
+    let begun = std::time::Instant::now();
+    while held.len() < 3 {
+        held.extend(silent.accept().ok());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{} of 3 came", held.len());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let asked = std::time::Instant::now();
+    let (code, log) = server.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0), "{log:#?}");
+    assert!(asked.elapsed() < Duration::from_secs(4), "it took {:?}", asked.elapsed());
+    assert!(!log.iter().any(|line| line.contains("\"ERROR\"")), "{log:#?}");
+    let sources = desk.run(&["sources", "--json"]);
+    assert!(!sources.out.contains("called off") && !sources.out.contains("Local"), "{}", sources.page());
+}

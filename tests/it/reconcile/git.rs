@@ -13,7 +13,7 @@ use gatewright::reconcile::{
     source::git::ForcePush,
 };
 
-use crate::support::git::{Authority, BLUEPRINT, Https, Lab, Server, daemon, is_private, paths, programs};
+use crate::support::git::{Authority, BLUEPRINT, Https, Lab, Server, daemon, is_private, near, paths, programs};
 
 /// The lab's repository over every way that needs no account, with what must stay alive.
 fn ways(lab: &Lab) -> Vec<(&'static str, Origin, Option<Server>)> {
@@ -86,13 +86,59 @@ fn branches_tags_versions_and_commits_are_followed() {
     assert!(is_private(&lab.path("cache")));
 }
 
+#[test]
+fn a_huge_commit_on_the_way_is_not_read() {
+    if !programs(&["git"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let origin = || Origin { force_push: ForcePush::Refuse, ..lab.local() };
+    let first = lab.fetch(&origin(), None).expect("the first commit").revision;
+    let repository = git2::Repository::open_bare(lab.remote()).expect("the repository");
+    let parent = repository.refname_to_id("refs/heads/main").expect("a branch");
+    let tree = repository.find_commit(parent).expect("a commit").tree_id();
+    let commit = |parent: git2::Oid, message: &str| {
+        let person = "A <a@b> 1700000000 +0000";
+        let text = format!("tree {tree}\nparent {parent}\nauthor {person}\ncommitter {person}\n\n{message}\n");
+        repository.odb().expect("its objects").write(git2::ObjectType::Commit, text.as_bytes()).expect("a commit")
+    };
+    for (length, reason) in [(10, None), (2 << 20, Some(FetchReason::TooLarge))] {
+        let top = commit(commit(parent, &"x".repeat(length)), "top");
+        repository.reference("refs/heads/main", top, true, "moved").expect("a branch");
+        let fetched = lab.fetch(&origin(), Some(&first));
+        assert_eq!(fetched.err().map(|error| error.reason), reason, "{length}");
+    }
+}
+
+/// A process that dies in the middle of a fetch leaves locks and beginnings of packs in the cache. They are in nobody's way.
+#[test]
+fn what_an_unfinished_fetch_left_is_swept_away() {
+    if !programs(&["git"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let (_server, origin) = daemon(&lab);
+    let first = lab.fetch(&origin, None).expect("the first commit").revision;
+    let left = ["refs/gatewright/tip.lock", "shallow.lock", "HEAD.lock", "objects/pack/pack_git2_3f8a1c"];
+    let left = left.map(|name| lab.path("cache").join(name));
+    for file in &left {
+        std::fs::write(file, "half").expect("a file");
+    }
+    let second = lab.commit("second");
+    let content = lab.fetch(&origin, Some(&first)).expect("the second commit");
+    assert_eq!(content.revision.name, format!("main@{second}"));
+    for file in &left {
+        assert!(!file.exists(), "{}", file.display());
+    }
+}
+
 /// The same place.
 fn origin_like(origin: &Origin) -> Origin {
     Origin {
         ca_certificate: origin.ca_certificate.clone(),
         allow_local: origin.allow_local,
         allow_plain: origin.allow_plain,
-        ..Origin::new(&origin.url)
+        ..near(&origin.url)
     }
 }
 
@@ -216,8 +262,7 @@ fn what_is_gone_or_does_not_answer_has_a_name() {
     let port = silent.local_addr().expect("an address").port();
     let budget = Budget { time: Duration::from_secs(1), ..Budget::default() };
     for scheme in ["git", "http", "https", "ssh"] {
-        let at =
-            |port: u16| Origin { allow_plain: true, ..Origin::new(&format!("{scheme}://127.0.0.1:{port}/remote.git")) };
+        let at = |port: u16| Origin { allow_plain: true, ..near(&format!("{scheme}://127.0.0.1:{port}/remote.git")) };
         lab.fails(&at(closed), None, FetchReason::Unreachable);
         let begun = Instant::now();
         let error = lab.fetch_within(&at(port), &budget, None).expect_err("no answer");
@@ -458,7 +503,7 @@ fn the_accounts_own_git_configuration_has_no_say() {
 fn fetching_elsewhere() {
     let url = std::env::var("GATEWRIGHT_TEST_GIT").expect("a url");
     let cache = tempfile::tempdir().expect("a folder");
-    let origin = Origin { allow_plain: true, ..Origin::new(&url) };
+    let origin = Origin { allow_plain: true, ..near(&url) };
     let selection = Selection::new("", &[], &[]).expect("a selection");
     let content =
         fetch(&origin, &selection, &Budget::default(), &cache.path().join("cache"), None, &AtomicBool::new(false));

@@ -1,10 +1,20 @@
 //! Git over ssh, with a real `sshd` on loopback.
 
-use std::fs;
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use gatewright::reconcile::{content::FetchReason, git::Origin, source::git::ForcePush};
+use gatewright::{
+    base::egress::{Egress, Names},
+    reconcile::{content::FetchReason, git::Origin, source::git::ForcePush},
+};
 
-use crate::support::git::{BLUEPRINT, Lab, Sshd, paths, programs, sh};
+use crate::support::git::{BLUEPRINT, Lab, Sshd, loopback, paths, programs, sh};
 
 #[test]
 fn the_host_and_the_key_must_be_right() {
@@ -67,6 +77,33 @@ fn the_host_and_the_key_must_be_right() {
     let message = lab.fails(&knowing(revoked), None, FetchReason::Untrusted);
     assert!(message.contains("revoked"), "{message}");
     lab.fails(&knowing(sshd.known("host.pub").replace("[127.0.0.1]", "[127.0.0.2]")), None, FetchReason::Untrusted);
+
+    // By its name: looked up once for each connection, reached at what was checked, and known by the name.
+    struct Once(AtomicUsize);
+    impl Names for Once {
+        fn look_up(&self, host: &str) -> std::io::Result<Vec<IpAddr>> {
+            assert_eq!(host, "git.test");
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        }
+    }
+    let names = Arc::new(Once(AtomicUsize::new(0)));
+    let named = |known: String, egress: Egress| Origin {
+        url: right().url.replace("127.0.0.1", "git.test"),
+        known_hosts: known,
+        egress: egress.looking_up(names.clone()),
+        ..right()
+    };
+    let known = sshd.known("host.pub").replace("127.0.0.1", "git.test");
+    works("a name", named(known.clone(), loopback()));
+    assert_eq!(names.0.swap(0, Ordering::SeqCst), 2, "once to ask, once to fetch");
+    lab.fails(&named(sshd.known("host.pub"), loopback()), None, FetchReason::Untrusted);
+    let message = lab.fails(&named(known.clone(), Egress::default()), None, FetchReason::Forbidden);
+    assert!(
+        message.contains("git.test leads to 127.0.0.1") && message.contains("GATEWRIGHT_EGRESS_ALLOW"),
+        "{message}"
+    );
+    works("an allowed name", named(known, Egress::new(&["git.test"], true).expect("a name")));
 
     let gone = Origin { url: right().url.replace("remote.git", "nothing.git"), ..right() };
     lab.fails(&gone, None, FetchReason::SourceGone);

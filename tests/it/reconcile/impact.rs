@@ -211,6 +211,13 @@ fn every_kind_of_change_reaches_the_people_it_touches() {
     let [policy_note] = found.targets[0].depends_on.as_slice() else { panic!("{found:?}") };
     assert!(policy_note.changes && policy_note.before && policy_note.after, "{policy_note:?}");
     assert_eq!(brief(&change(&lab, &policy("state: absent"))), "Ledger =190");
+    // Who goes or is disabled is told as such, and not once more for each target that would have asked a policy.
+    let user = |more: &str| format!("- {{model: authentik_core.user, identifiers: {{username: user000}}, {more}}}\n");
+    for (more, disabled, deleted) in [("attrs: {name: A, is_active: false}", 1, 0), ("state: absent", 0, 1)] {
+        let found = change(&lab, &user(more));
+        assert_eq!((found.accounts.disabled.count, found.accounts.deleted.count), (disabled, deleted));
+        assert!(found.targets.iter().all(|target| target.ceases_to_depend.count == 0), "{}", brief(&found));
+    }
 }
 
 fn brief(impact: &Impact) -> String {
@@ -296,7 +303,8 @@ proptest! {
                     (Verdict::Denied, Verdict::Allowed) => 0,
                     (Verdict::Allowed, Verdict::Denied) => 1,
                     (Verdict::Allowed | Verdict::Denied, Verdict::Depends) => 2,
-                    (Verdict::Depends, Verdict::Allowed | Verdict::Denied) => 3,
+                    // Of who goes or is disabled it is not told.
+                    (Verdict::Depends, Verdict::Allowed | Verdict::Denied) if changed.is_active(user) => 3,
                     _ => continue,
                 };
                 expected[list].insert(user_id(user));

@@ -34,6 +34,8 @@ use gatewright::{
 };
 use serde_json::{Value, json};
 
+use crate::support::git;
+
 /// A clock that moves when it is told to.
 pub struct Hand(AtomicI64);
 
@@ -75,7 +77,10 @@ impl Lab {
             report: Arc::new(move |_: &Sources, found: &[Diagnostic]| {
                 sink.lock().expect("the list").extend_from_slice(found);
             }),
+            egress: git::loopback(),
+            trusted: BTreeMap::new(),
             allow_plain: true,
+            stopping: Arc::default(),
         };
         Lab { store, registry, around, clock, reported, memories: HashMap::new(), cache }
     }

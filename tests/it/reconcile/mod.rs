@@ -3,7 +3,9 @@
 
 mod access;
 mod attempts;
+mod broken_calls;
 mod directory;
+mod egress;
 mod faults;
 mod git;
 mod git_https;

@@ -18,6 +18,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gatewright::{
+    base::egress::Egress,
     model::SecretText,
     reconcile::{
         content::{Budget, Content, FetchError, FetchReason},
@@ -28,6 +29,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::support::git::loopback;
 
 const BLUEPRINT: &str = "version: 1\nentries: []\n";
 const PASSWORD: &str = "pass:word@";
@@ -179,7 +182,12 @@ impl Registry {
     }
 
     fn origin(&self, rest: &str) -> Origin {
-        Origin { reference: format!("oci://{}/org/app{rest}", self.address), allow_plain: true, ..Origin::default() }
+        Origin {
+            reference: format!("oci://{}/org/app{rest}", self.address),
+            allow_plain: true,
+            egress: loopback(),
+            ..Origin::default()
+        }
     }
 
     fn known(&self, rest: &str) -> Origin {
@@ -328,6 +336,18 @@ async fn no_credential_goes_to_another_host() {
     registry.answers(&blob, redirect(storage));
     assert!(fetch(&registry.known(":main")).await.is_ok());
     assert_eq!(other.asked(), [("/storage?signature=x".to_owned(), None)]);
+
+    // Neither place is reached where that is not allowed, though the registry is.
+    let near = |origin: Origin| Origin { egress: Egress::new(&["127.0.0.1"], false).expect("an address"), ..origin };
+    let door = TcpListener::bind("127.0.0.2:0").await.expect("a listener");
+    let inner = Registry::serve(door, other.address);
+    let door = |path: &str| format!("http://127.0.0.2:{}{path}", inner.address.port());
+    registry.answers(&blob, redirect(door("/storage")));
+    assert_eq!(reason(&near(registry.known(":main"))).await, FetchReason::Forbidden);
+    registry.wants(Wants::Token { realm: door("/token"), anonymous: true });
+    assert_eq!(reason(&near(registry.origin(":main"))).await, FetchReason::Forbidden);
+    assert_eq!(inner.asked(), []);
+    registry.wants(Wants::Basic);
 
     // To itself the proof goes along; in circles, into the clear or into nothing it does not go at all.
     registry.answers("/here", || BLUEPRINT.into_response());

@@ -269,10 +269,15 @@ impl World {
         }
     }
 
+    /// Whether a user is there and active.
+    pub fn is_active(&self, user: usize) -> bool {
+        self.users[user].as_ref().is_some_and(|user| user.active)
+    }
+
     /// Whether an active user has access.
     pub fn access(&self, target: usize, user: usize) -> Verdict {
         let there = self.targets[target].is_some();
-        let active = self.users[user].as_ref().is_some_and(|user| user.active);
+        let active = self.is_active(user);
         let enters = !is_flow(target) || self.is_superuser(user);
         if there && active && enters { self.by_bindings(target, user) } else { Verdict::Denied }
     }

@@ -12,9 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gatewright::reconcile::{
-    content::{Budget, Content, FetchError, FetchReason, Revision, Selection},
-    git::{Origin, fetch},
+use gatewright::{
+    base::egress::Egress,
+    reconcile::{
+        content::{Budget, Content, FetchError, FetchReason, Revision, Selection},
+        git::{Origin, fetch},
+    },
 };
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -50,6 +53,16 @@ pub struct Lab {
     pub config: Vec<String>,
     /// Extra variables of the git program.
     pub env: BTreeMap<String, String>,
+}
+
+/// What lets tests reach the servers that they start.
+pub fn loopback() -> Egress {
+    Egress::new(&["127.0.0.0/8", "::1", "localhost"], false).expect("networks")
+}
+
+/// A place that may be on this machine.
+pub fn near(url: &str) -> Origin {
+    Origin { egress: loopback(), ..Origin::new(url) }
 }
 
 pub const BLUEPRINT: &str = "version: 1\nentries: []\n";
@@ -120,7 +133,7 @@ impl Lab {
 
     /// The bare repository by its path.
     pub fn local(&self) -> Origin {
-        Origin { allow_local: true, ..Origin::new(&self.remote().display().to_string()) }
+        Origin { allow_local: true, ..near(&self.remote().display().to_string()) }
     }
 
     /// Fetches all blueprints.
@@ -220,7 +233,7 @@ pub fn daemon(lab: &Lab) -> (Server, Origin) {
         .arg(format!("--base-path={}", lab.dir.path().display()))
         .envs(isolated(lab.dir.path()));
     let server = serve(command, port);
-    (server, Origin { allow_plain: true, ..Origin::new(&format!("git://127.0.0.1:{port}/remote.git")) })
+    (server, Origin { allow_plain: true, ..near(&format!("git://127.0.0.1:{port}/remote.git")) })
 }
 
 /// `sshd` for this account, with its host key and a user's key made by `ssh-keygen`.
@@ -274,7 +287,7 @@ impl Sshd {
     /// The lab's repository, with the right keys.
     pub fn origin(&self, lab: &Lab) -> Origin {
         let url = format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, lab.remote().display());
-        let mut origin = Origin { known_hosts: self.known("host.pub"), ..Origin::new(&url) };
+        let mut origin = Origin { known_hosts: self.known("host.pub"), ..near(&url) };
         origin.credentials.private_key = Some(self.read("user").into());
         origin
     }
@@ -408,7 +421,7 @@ impl Https {
 
     pub fn origin(&self, authority: &Authority) -> Origin {
         let url = format!("https://127.0.0.1:{}/remote.git", self.port);
-        Origin { ca_certificate: authority.root(), ..Origin::new(&url) }
+        Origin { ca_certificate: authority.root(), ..near(&url) }
     }
 
     /// Requests since the last call, as `METHOD path`.

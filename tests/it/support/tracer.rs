@@ -1,10 +1,11 @@
-//! Runs a program under `ptrace` and kills it at an exact place: before the n-th of chosen system calls.
+//! Runs a program under `ptrace` and kills it at an exact place, before the n-th of chosen system calls; or has that call
+//! fail.
 //!
 //! The program is the one that people run and knows nothing of this. What a process leaves behind at its sudden end is
 //! what its system calls have done so far, so dying before each of them in turn is dying everywhere, and more often than
 //! once for each statement.
 
-use std::{io::Write, process::Command};
+use std::{io::Write, process::Command, sync::mpsc, thread, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -65,12 +66,145 @@ pub fn creating_calls(number: i64) -> bool {
     file_calls(number) || socket_calls(number) || CALLS.contains(&number)
 }
 
+/// What becomes of a call that is about to be made.
+enum Fate {
+    /// It is made.
+    Made,
+    /// The process dies before it.
+    Death,
+    /// It is not made, and answers with an error.
+    Fails(Errno),
+}
+
 /// Runs a command to its end, or to its death before the `fatal`-th call that counts. Its output must go to files.
 ///
 /// # Panics
 /// When processes may not be traced here.
-#[expect(clippy::zombie_processes, reason = "it is waited for, though not by way of this handle")]
 pub fn run(command: &Command, counted: Counted, fatal: Option<u64>) -> Ended {
+    let mut calls = 0;
+    let (pid, code) = trace(command, None, |_, call| {
+        if !i64::try_from(call.orig_rax).is_ok_and(counted) {
+            return Fate::Made;
+        }
+        calls += 1;
+        if Some(calls) == fatal { Fate::Death } else { Fate::Made }
+    });
+    Ended { pid, calls, code }
+}
+
+/// How a program ended of which one call failed.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// Calls that counted.
+    pub calls: u64,
+    /// Its exit code; nothing when it hung and was killed.
+    pub code: Option<i32>,
+    /// The call that failed, if it came to it: its number, the file, and the error.
+    pub failed: Option<String>,
+}
+
+/// Runs a command to its end, while the `faulty`-th call to a file or a connection that it makes after its first `rmdir`
+/// fails. Whoever is not at its end after `patience` is killed. What the runtime does for itself (wake-ups, memory,
+/// sleeping) never fails, nor does closing.
+///
+/// # Panics
+/// When processes may not be traced here.
+pub fn run_broken(command: &Command, faulty: Option<u64>, patience: Duration) -> Broken {
+    let (mut calls, mut begun, mut failed) = (0, false, None);
+    let (_, code) = trace(command, Some(patience), |thread, call| {
+        let number = i64::try_from(call.orig_rax).unwrap_or(-1);
+        if !begun {
+            begun = number == libc::SYS_rmdir;
+            return Fate::Made;
+        }
+        let Some((file, errors)) = own_work(thread, number, call.rdi) else { return Fate::Made };
+        calls += 1;
+        if Some(calls) != faulty {
+            return Fate::Made;
+        }
+        let error = errors[usize::try_from(calls).unwrap_or(0) % errors.len()];
+        failed = Some(format!("{number} {file} {error}"));
+        Fate::Fails(error)
+    });
+    Broken { calls, code, failed }
+}
+
+/// The file or connection of a call that is the program's own work, and errors that the call may have.
+fn own_work(thread: Pid, number: i64, first: u64) -> Option<(String, &'static [Errno])> {
+    const BY_PATH: [i64; 15] = [
+        libc::SYS_open,
+        libc::SYS_openat,
+        libc::SYS_stat,
+        libc::SYS_lstat,
+        libc::SYS_newfstatat,
+        libc::SYS_statx,
+        libc::SYS_access,
+        libc::SYS_readlink,
+        libc::SYS_mkdir,
+        libc::SYS_link,
+        libc::SYS_rename,
+        libc::SYS_renameat2,
+        libc::SYS_unlink,
+        libc::SYS_unlinkat,
+        libc::SYS_chmod,
+    ];
+    const READS: [i64; 8] = [
+        libc::SYS_read,
+        libc::SYS_readv,
+        libc::SYS_pread64,
+        libc::SYS_getdents64,
+        libc::SYS_fstat,
+        libc::SYS_lseek,
+        libc::SYS_fcntl,
+        libc::SYS_flock,
+    ];
+    const WRITES: [i64; 8] = [
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_pwrite64,
+        libc::SYS_fsync,
+        libc::SYS_fdatasync,
+        libc::SYS_ftruncate,
+        libc::SYS_fallocate,
+        libc::SYS_fchmod,
+    ];
+    const TALKS: [i64; 6] = [
+        libc::SYS_connect,
+        libc::SYS_sendto,
+        libc::SYS_recvfrom,
+        libc::SYS_sendmsg,
+        libc::SYS_recvmsg,
+        libc::SYS_accept4,
+    ];
+    if number == libc::SYS_socket {
+        return Some(("socket".to_owned(), &[Errno::EMFILE]));
+    }
+    if BY_PATH.contains(&number) {
+        return Some(("path".to_owned(), &[Errno::EIO, Errno::ENOSPC, Errno::EACCES]));
+    }
+    if !READS.contains(&number) && !WRITES.contains(&number) && !TALKS.contains(&number) {
+        return None;
+    }
+    let file = std::fs::read_link(format!("/proc/{thread}/fd/{first}")).ok()?.display().to_string();
+    if file.starts_with("socket:") {
+        // The mode of a socket is set by `fcntl`, which has no such errors.
+        let talks = !READS.contains(&number) || [libc::SYS_read, libc::SYS_readv].contains(&number);
+        return talks.then_some((file, &[Errno::ECONNRESET, Errno::ETIMEDOUT][..]));
+    }
+    // Pipes and the wake-ups of the runtime have no path.
+    if !file.starts_with('/') || file.starts_with("/dev/") {
+        return None;
+    }
+    Some((file, if WRITES.contains(&number) { &[Errno::ENOSPC, Errno::EIO] } else { &[Errno::EIO] }))
+}
+
+/// Runs a command and decides about each of its calls. Gives its process id and its exit code, if it came to one.
+#[expect(clippy::zombie_processes, reason = "it is waited for, though not by way of this handle")]
+fn trace(
+    command: &Command,
+    patience: Option<Duration>,
+    mut decide: impl FnMut(Pid, &libc::user_regs_struct) -> Fate,
+) -> (i32, Option<i32>) {
     // A shell that waits for a line first, so that the tracer is there before the program.
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "read -r _ && exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
@@ -92,24 +226,40 @@ pub fn run(command: &Command, counted: Counted, fatal: Option<u64>) -> Ended {
     pipe.write_all(b"\n").expect("the shell listens");
     drop(pipe);
 
-    let mut calls = 0;
+    // Dropped at the end, and then nobody is killed any more.
+    let (_over, waiting) = mpsc::channel::<()>();
+    if let Some(patience) = patience {
+        thread::spawn(move || {
+            if waiting.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill(main, Signal::SIGKILL);
+            }
+        });
+    }
     let mut is_program = false;
+    let mut failing: Option<(Pid, Errno)> = None;
     loop {
         // Only what this thread started: other tests have children as well.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         let (thread, signal) = match waitpid(None, Some(flags)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == main => {
-                return Ended { pid: main.as_raw(), calls, code: Some(code) };
+                return (main.as_raw(), Some(code));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
-                assert_eq!(signal, Signal::SIGKILL);
-                return Ended { pid: main.as_raw(), calls, code: None };
+                assert!(signal == Signal::SIGKILL || patience.is_some(), "{signal}");
+                return (main.as_raw(), None);
             }
             Ok(WaitStatus::PtraceSyscall(thread)) => {
-                if is_program && entered(thread).is_some_and(counted) {
-                    calls += 1;
-                    if Some(calls) == fatal {
-                        kill(main, Signal::SIGKILL).expect("it is still there");
+                if let Some((_, error)) = failing.take_if(|(failing, _)| *failing == thread) {
+                    change(thread, |registers| registers.rax = i64::from(-(error as i32)).cast_unsigned());
+                } else if is_program && let Some(call) = entered(thread) {
+                    match decide(thread, &call) {
+                        Fate::Made => {}
+                        Fate::Death => kill(main, Signal::SIGKILL).expect("it is still there"),
+                        Fate::Fails(error) => {
+                            // A call that there is not; what it answers is set when it returns.
+                            change(thread, |registers| registers.orig_rax = u64::MAX);
+                            failing = Some((thread, error));
+                        }
                     }
                 }
                 (thread, None)
@@ -130,11 +280,19 @@ pub fn run(command: &Command, counted: Counted, fatal: Option<u64>) -> Ended {
     }
 }
 
-/// The number of the system call that a stopped thread is about to make; nothing when it returns from one or is dead.
-fn entered(thread: Pid) -> Option<i64> {
+/// The system call that a stopped thread is about to make; nothing when it returns from one or is dead.
+fn entered(thread: Pid) -> Option<libc::user_regs_struct> {
     let info = ptrace::syscall_info(thread).ok()?;
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return None;
     }
-    i64::try_from(ptrace::getregs(thread).ok()?.orig_rax).ok()
+    ptrace::getregs(thread).ok()
+}
+
+/// Changes the registers of a stopped thread, unless it was killed meanwhile.
+fn change(thread: Pid, change: impl FnOnce(&mut libc::user_regs_struct)) {
+    if let Ok(mut registers) = ptrace::getregs(thread) {
+        change(&mut registers);
+        let _ = ptrace::setregs(thread, registers);
+    }
 }
