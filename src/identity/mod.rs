@@ -29,6 +29,7 @@ pub mod token;
 pub mod user;
 pub mod visit;
 pub mod world;
+pub mod write;
 
 pub use engine_mode::EngineMode;
 

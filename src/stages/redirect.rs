@@ -1,8 +1,10 @@
 //! The kind `authentik_stages_redirect.redirectstage`: sends the browser elsewhere.
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::flows::stage::{Next, Stage, StageContext, StageError};
 use crate::model::{Family, Key, Kind, Ref, Reference, Report};
 
 /// Sends the browser to a URL or on into another flow (2024.12).
@@ -98,6 +100,20 @@ mod tests {
             ),
         ] {
             assert_eq!(judge::<RedirectStage>(object.clone()), found, "{object}");
+        }
+    }
+}
+
+/// Sends somebody where an expression or the server itself wants it; nobody else can put this stage into a plan. The flow
+/// waits there until it is given up: it is no step that could be passed.
+pub(super) struct Passing;
+
+#[async_trait]
+impl Stage for Passing {
+    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
+        match at.settings.get("to").and_then(serde_json::Value::as_str) {
+            Some(to) => Ok(Next::Away(to.to_owned())),
+            None => Err(StageError::Failed("a redirect without an address".to_owned())),
         }
     }
 }
