@@ -275,7 +275,7 @@ impl Executor<'_> {
             }
             StageRef::Passing { kind, settings } => (kind.clone(), None, settings.clone()),
         };
-        let Some(behaviour) = self.stages.get(&kind).cloned() else {
+        let Some(behaviour) = self.stages.get(&kind) else {
             return Err(StageError::Failed(format!("stages of the kind {kind} cannot be run by this release")));
         };
         let answered = matches!(sent, Sent::Answer(_));

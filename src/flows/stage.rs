@@ -72,17 +72,17 @@ pub enum StageError {
 
 /// The behaviours of stages by the name of their kind.
 #[derive(Clone, Default)]
-pub struct StageTable(Arc<HashMap<&'static str, Arc<dyn Stage>>>);
+pub struct StageTable(Arc<HashMap<&'static str, &'static dyn Stage>>);
 
 impl StageTable {
     /// A table of these behaviours.
-    pub fn new(stages: impl IntoIterator<Item = (&'static str, Arc<dyn Stage>)>) -> StageTable {
+    pub fn new(stages: impl IntoIterator<Item = (&'static str, &'static dyn Stage)>) -> StageTable {
         StageTable(Arc::new(stages.into_iter().collect()))
     }
 
     /// What a stage of a kind does.
-    pub fn get(&self, kind: &str) -> Option<&Arc<dyn Stage>> {
-        self.0.get(kind)
+    pub fn get(&self, kind: &str) -> Option<&'static dyn Stage> {
+        self.0.get(kind).copied()
     }
 }
 

@@ -35,20 +35,22 @@ pub mod user_logout;
 pub mod user_write;
 pub mod webauthn_device;
 
-use std::sync::Arc;
-
 use crate::{
-    flows::{redirect::PASSING_REDIRECT, stage::StageTable},
+    flows::{
+        redirect::PASSING_REDIRECT,
+        stage::{Stage, StageTable},
+    },
     model::Kind as _,
 };
 
 /// What stages do, by the name of their kind; a line for each. The rest of the kinds cannot be run yet, and flows say so.
 pub fn table() -> StageTable {
-    StageTable::new([
-        (PASSING_REDIRECT, Arc::new(redirect::Passing) as Arc<_>),
-        (deny::DenyStage::NAME, Arc::new(deny::Behaviour)),
-        (dummy::DummyStage::NAME, Arc::new(dummy::Behaviour)),
-    ])
+    let stages: [(&'static str, &'static dyn Stage); _] = [
+        (PASSING_REDIRECT, &redirect::Passing),
+        (deny::DenyStage::NAME, &deny::Behaviour),
+        (dummy::DummyStage::NAME, &dummy::Behaviour),
+    ];
+    StageTable::new(stages)
 }
 
 /// What a kind's check finds in an object that is written as JSON, defaults filled in: `!field` when it refuses
