@@ -10,6 +10,7 @@ pub mod brand;
 pub mod certificate_key_pair;
 mod engine_mode;
 pub mod event;
+pub mod events;
 pub mod group;
 pub mod initial_permissions;
 pub mod license;
