@@ -155,12 +155,7 @@ impl GeoIpPolicy {
     }
 
     /// Whether the place is near the earlier ones, or could be reached from them in the time.
-    fn could_come(
-        &self,
-        place: Option<&Place>,
-        earlier: impl Iterator<Item = (i64, (f64, f64))>,
-        now: i64,
-    ) -> Verdict {
+    fn could_come(&self, place: Option<&Place>, earlier: impl Iterator<Item = (i64, (f64, f64))>, now: i64) -> Verdict {
         let here = place.and_then(|place| Some((place.lat?, place.long?)));
         for (at, there) in earlier {
             let Some(here) = here else { return Verdict::failing("The place of the request is not known.") };

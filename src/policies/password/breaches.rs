@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn an_answer_of_the_service_is_read() {
         let answer = "0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n1E4C9B93F3F0682250B6CF8331B7EE68FD8:3730471\r\nAB:0";
-        let table = [("1E4C9B93F3F0682250B6CF8331B7EE68FD8", 3_730_471), ("0018A45C4D1DEF81644B54AB7F969B88D66", 0), ("AB", 0)];
+        let table =
+            [("1E4C9B93F3F0682250B6CF8331B7EE68FD8", 3_730_471), ("0018A45C4D1DEF81644B54AB7F969B88D66", 0), ("AB", 0)];
         for (rest, count) in table {
             assert_eq!(in_range(answer, rest), count, "{rest}");
         }
