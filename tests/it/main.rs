@@ -18,3 +18,4 @@ mod schemas;
 mod spec30;
 mod store;
 mod support;
+mod web;
