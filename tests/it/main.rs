@@ -19,3 +19,4 @@ mod schemas;
 mod spec30;
 mod store;
 mod support;
+mod web;
