@@ -12,6 +12,7 @@ mod floors;
 mod fuzz;
 mod kinds;
 mod mutations;
+mod policies;
 mod properties;
 mod reconcile;
 mod rules;
