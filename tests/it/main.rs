@@ -7,6 +7,7 @@ mod cli;
 mod editing;
 mod engine;
 mod export;
+mod expression;
 mod floors;
 mod fuzz;
 mod kinds;
