@@ -23,6 +23,7 @@ pub mod notification_transport;
 pub mod notification_webhook_mapping;
 pub mod object_permission;
 pub mod person;
+pub mod place;
 pub mod role;
 pub mod schedule;
 pub mod sessions;
