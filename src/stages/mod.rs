@@ -8,6 +8,7 @@ pub mod authenticator_static;
 pub mod authenticator_totp;
 pub mod authenticator_validate;
 pub mod authenticator_webauthn;
+mod backends;
 pub mod captcha;
 pub mod consent;
 pub mod deny;
@@ -49,6 +50,10 @@ pub fn table() -> StageTable {
         (PASSING_REDIRECT, &redirect::Passing),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
+        (identification::IdentificationStage::NAME, &identification::Behaviour),
+        (password::PasswordStage::NAME, &password::Behaviour),
+        (user_login::UserLoginStage::NAME, &user_login::Behaviour),
+        (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
     ];
     StageTable::new(stages)
 }
