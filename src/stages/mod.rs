@@ -23,6 +23,7 @@ mod mail;
 pub mod mutual_tls;
 pub mod password;
 pub mod prompt;
+mod prompt_field;
 pub mod prompt_stage;
 pub mod redirect;
 pub mod sms_device;
@@ -52,6 +53,7 @@ pub fn table() -> StageTable {
         (dummy::DummyStage::NAME, &dummy::Behaviour),
         (identification::IdentificationStage::NAME, &identification::Behaviour),
         (password::PasswordStage::NAME, &password::Behaviour),
+        (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
         (user_login::UserLoginStage::NAME, &user_login::Behaviour),
         (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
     ];
