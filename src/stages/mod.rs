@@ -31,6 +31,7 @@ pub mod source;
 pub mod static_device;
 pub mod totp_device;
 pub mod user_consent;
+mod user_data;
 pub mod user_delete;
 pub mod user_login;
 pub mod user_logout;
@@ -49,13 +50,16 @@ use crate::{
 pub fn table() -> StageTable {
     let stages: [(&'static str, &'static dyn Stage); _] = [
         (PASSING_REDIRECT, &redirect::Passing),
+        (consent::ConsentStage::NAME, &consent::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
         (identification::IdentificationStage::NAME, &identification::Behaviour),
+        (invitation_stage::InvitationStage::NAME, &invitation_stage::Behaviour),
         (password::PasswordStage::NAME, &password::Behaviour),
         (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
         (user_login::UserLoginStage::NAME, &user_login::Behaviour),
         (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
+        (user_write::UserWriteStage::NAME, &user_write::Behaviour),
     ];
     StageTable::new(stages)
 }
