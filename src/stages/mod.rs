@@ -50,6 +50,7 @@ use crate::{
 pub fn table() -> StageTable {
     let stages: [(&'static str, &'static dyn Stage); _] = [
         (PASSING_REDIRECT, &redirect::Passing),
+        (captcha::CaptchaStage::NAME, &captcha::Behaviour),
         (consent::ConsentStage::NAME, &consent::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
@@ -57,6 +58,8 @@ pub fn table() -> StageTable {
         (invitation_stage::InvitationStage::NAME, &invitation_stage::Behaviour),
         (password::PasswordStage::NAME, &password::Behaviour),
         (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
+        (redirect::RedirectStage::NAME, &redirect::Behaviour),
+        (user_delete::UserDeleteStage::NAME, &user_delete::Behaviour),
         (user_login::UserLoginStage::NAME, &user_login::Behaviour),
         (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
         (user_write::UserWriteStage::NAME, &user_write::Behaviour),
