@@ -22,6 +22,7 @@ use crate::{
     },
     blueprint::inputs::{Environment, Files, Inputs},
     config::{Config, Flag, log::Format},
+    identity::world::World,
     reconcile::{
         attempt::{self, Attempted, Memory},
         content::Budget,
@@ -33,8 +34,9 @@ use crate::{
         trigger::Trigger,
     },
     registry::registry,
+    stages,
     store::Store,
-    web,
+    web::{self, proxies::Proxies, visit::Site},
 };
 
 /// Run the server
@@ -89,16 +91,23 @@ pub fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         }
         declare(session, &around, &args, &config).await?;
         let (stop, stopping) = watch::channel(false);
-        let registry = around.registry.clone();
+        let site = Site {
+            world: World::new(store.clone(), around.registry.clone(), around.clock.clone()),
+            stages: stages::table(),
+            proxies: Arc::new(Proxies::new(config.trusted_networks().map_err(anyhow::Error::msg)?)),
+        };
+        let cleaning = tokio::spawn(clean_up(site.world.clone(), stopping.clone()));
         let (sources, reconciling) = supervisor::start(around, stopping);
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
         let woken = tokio::spawn(wake(sources.clone()));
-        axum::serve(listener, web::router(store.clone(), registry, sources)).with_graceful_shutdown(stopped).await?;
+        let service = web::router(site, sources).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stopped).await?;
         woken.abort();
         stop.send_replace(true);
+        cleaning.await.context("the clean-up broke off")?;
         reconciling.await.context("the reconciler broke off")?;
         store.close().await;
         Ok(ExitCode::SUCCESS)
@@ -188,6 +197,22 @@ async fn declare(session: &Session, around: &Surroundings, args: &Args, config: 
     apply_first(&around, &Settings::configuration(document))
         .await
         .context("the sources of the configuration cannot be declared")
+}
+
+/// How often what has ended is deleted.
+const CLEAN_UP: Duration = Duration::from_secs(300);
+
+/// Deletes ended sessions, links and events now and then, until the server stops.
+async fn clean_up(world: World, mut stopping: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = world.store().clean_up(world.now()).await {
+            tracing::warn!(%error, "what has ended could not be cleaned up");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLEAN_UP) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 /// Has every source looked at on SIGHUP.

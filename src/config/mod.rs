@@ -41,6 +41,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::base::egress::Network;
+
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
 pub use file::ConfigFile;
@@ -69,6 +71,9 @@ pub struct Config {
     /// kind. `{ env = "NAME" }` and `{ file = "PATH" }` stand for values that are read when the server starts.
     #[schemars(extend("x-secret" = "value"))]
     pub sources: BTreeMap<String, Map<String, Value>>,
+    /// Networks (`10.0.0.0/8`, `::1`) of proxies that are believed when they say whom they forward for: in
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    pub trusted_proxies: Vec<String>,
     /// What the server may connect to.
     pub egress: egress::Egress,
     /// Files in which policies look things up.
@@ -89,6 +94,7 @@ impl Default for Config {
             blueprints: blueprints::Blueprints::default(),
             cache: None,
             sources: BTreeMap::new(),
+            trusted_proxies: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
             egress: egress::Egress::default(),
             lookups: lookups::Lookups::default(),
             log: log::Log::default(),
@@ -104,11 +110,21 @@ impl Config {
         &self.rows
     }
 
+    /// The proxies that are trusted, as networks.
+    ///
+    /// # Errors
+    /// For an entry that is no network; a loaded configuration has none.
+    pub fn trusted_networks(&self) -> Result<Vec<Network>, String> {
+        self.trusted_proxies.iter().map(|network| network.parse()).collect()
+    }
+
     /// What the types cannot say. Each problem names the key to blame.
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.database.check();
         problems.extend(self.blueprints.check());
         problems.extend(self.egress.check());
+        let proxies = self.trusted_networks().err();
+        problems.extend(proxies.map(|error| Problem::new("trusted_proxies", format!("does not fit: {error}"))));
         problems.extend(self.log.check());
         if self.secret_key.is_some() && self.secret_key_file.is_some() {
             problems.push(Problem::new("secret_key_file", "contradicts `secret_key`; set only one of the two"));

@@ -3,8 +3,6 @@
 import re
 import json
 import base64
-import math
-import datetime as _gw_datetime
 
 
 class _Module:

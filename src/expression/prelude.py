@@ -116,15 +116,8 @@ def _gw_next(values, *default):
     return next(values, *default)
 
 
-def _gw_iter(values, *sentinel):
-    return iter(values, *sentinel)
-
-
 def _gw_del(container, key):
-    if isinstance(key, slice):
-        container[:] = [item for at, item in enumerate(container) if at not in range(len(container))[key]]
-    else:
-        container.pop(key)
+    container.pop(key)
 
 
 def _gw_mod(left, right):
@@ -199,7 +192,7 @@ def _gw_percent(text, values):
             spec = ("<" if left else "") + ("+" if "+" in flags else " " if " " in flags else "")
             spec += ("#" if "#" in flags else "") + ("0" if "0" in flags and not left else "")
             flags = spec
-        out.append(format(value, flags + width + kind))
+        out.append(("{:" + flags + width + kind + "}").format(value))
     if isinstance(values, tuple) and used < len(values):
         raise TypeError("not all arguments converted during string formatting")
     if used == 0 and not isinstance(values, (tuple, dict)):
@@ -207,17 +200,35 @@ def _gw_percent(text, values):
     return "".join(out)
 
 
+def format(value, spec=""):
+    return ("{:" + spec + "}").format(value)
+
+
+def _gw_iso(value, sep="T", timespec="auto"):
+    text = value.isoformat()
+    head = text[:19]
+    dotted = text[19:20] == "."
+    fraction = text[20:26] if dotted else "000000"
+    zone = text[26:] if dotted else text[19:]
+    if timespec == "auto":
+        cut = head + ("." + fraction if dotted else "")
+    elif timespec == "hours":
+        cut = head[:13]
+    elif timespec == "minutes":
+        cut = head[:16]
+    elif timespec == "seconds":
+        cut = head
+    elif timespec == "milliseconds":
+        cut = head + "." + fraction[:3]
+    elif timespec == "microseconds":
+        cut = head + "." + fraction
+    else:
+        raise ValueError("Unknown timespec value")
+    return cut[:10] + sep + cut[11:] + zone
+
+
 def _gw_len(value):
     return value._size() if hasattr(value, "_size") else len(value)
-
-
-def _gw_instance(value, classes):
-    if isinstance(classes, tuple):
-        for one in classes:
-            if _gw_instance(value, one):
-                return True
-        return False
-    return isinstance(value, classes)
 
 
 # --- queries ---------------------------------------------------------------------------------------------------------
@@ -743,6 +754,10 @@ def get_logger(*args):
 
 ak_logger = _Logger()
 
+# The language has one exception for what goes wrong outside.
+ConnectionError = OSError
+IOError = OSError
+
 # An exception that `except Exception` lets pass; the language has no classes of exceptions of one's own.
 SkipObject = KeyboardInterrupt
 
@@ -873,7 +888,7 @@ class Response:
 class _Session:
     RequestException = OSError
     HTTPError = OSError
-    ConnectionError = ConnectionError
+    ConnectionError = OSError
     Timeout = TimeoutError
 
     def __init__(self):

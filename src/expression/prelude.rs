@@ -12,7 +12,9 @@ use ruff_python_ast::{
     Expr, Stmt,
     visitor::{Visitor, walk_expr},
 };
-use ruff_text_size::Ranged;
+use ruff_text_size::{Ranged, TextRange};
+
+use super::Names;
 
 const PRELUDE: &str = include_str!("prelude.py");
 const LIBRARY: &str = include_str!("library.py");
@@ -219,11 +221,24 @@ fn members(symbol: &str) -> BTreeSet<String> {
 
 /// A definition of the prelude.
 struct Item {
+    /// All of it.
     text: String,
-    /// Names that its text reads.
-    uses: BTreeSet<String>,
+    /// What is always there of it: for a class all but its methods.
+    base: Part,
+    /// Methods of a class by name, without those that the language calls.
+    methods: Vec<(String, Part)>,
     /// Names of keyword arguments in it, which are the members of a module.
     keywords: BTreeSet<String>,
+}
+
+/// A piece of text with what it needs.
+#[derive(Default)]
+struct Part {
+    text: String,
+    /// Names that it reads.
+    uses: BTreeSet<String>,
+    /// Attributes that it asks for.
+    attributes: BTreeSet<String>,
 }
 
 /// All definitions, in order.
@@ -260,9 +275,13 @@ static ITEMS: LazyLock<Items> = LazyLock::new(|| {
 /// Adds the definitions of a text. The texts are our own; one that does not parse has no definitions, and every test fails.
 fn add(items: &mut Items, text: &str) {
     let Ok(parsed) = ruff_python_parser::parse_module(text) else { return };
-    for statement in &parsed.syntax().body {
-        let mut names = Names::default();
+    let slice = |range: TextRange| &text[range.start().to_usize()..range.end().to_usize()];
+    let part = |written: String, statement: &Stmt| {
+        let mut names = Used::default();
         names.visit_stmt(statement);
+        Part { text: written, uses: names.read, attributes: names.attributes }
+    };
+    for statement in &parsed.syntax().body {
         let defined: Vec<String> = match statement {
             Stmt::FunctionDef(function) => vec![function.name.to_string()],
             Stmt::ClassDef(class) => vec![class.name.to_string()],
@@ -274,36 +293,71 @@ fn add(items: &mut Items, text: &str) {
             }
             _ => Vec::new(),
         };
+        let (base, methods) = match statement {
+            Stmt::ClassDef(class) => {
+                let mut base = Part { text: format!("class {}:\n", class.name), ..Part::default() };
+                let mut methods = Vec::new();
+                for statement in &class.body {
+                    let one = part(format!("    {}\n", slice(statement.range())), statement);
+                    match statement {
+                        Stmt::FunctionDef(method) if !method.name.starts_with("__") => {
+                            methods.push((method.name.to_string(), one))
+                        }
+                        _ => {
+                            base.text.push_str(&one.text);
+                            base.uses.extend(one.uses);
+                            base.attributes.extend(one.attributes);
+                        }
+                    }
+                }
+                (base, methods)
+            }
+            _ => (part(format!("{}\n", slice(statement.range())), statement), Vec::new()),
+        };
         let at = items.all.len();
-        let range = statement.range();
-        items.all.push(Item {
-            text: text[range.start().to_usize()..range.end().to_usize()].to_owned(),
-            uses: names.read,
-            keywords: names.keywords,
-        });
+        items.all.push(Item { text: slice(statement.range()).to_owned(), base, methods, keywords: BTreeSet::new() });
         for name in defined {
             items.by_name.insert(name, at);
         }
     }
+    // Members of modules are looked up by the statement that makes the module.
+    for statement in &parsed.syntax().body {
+        if let Stmt::Assign(assign) = statement
+            && let Some(name) = assign.targets.first().and_then(|target| target.as_name_expr())
+            && let Some(at) = items.by_name.get(name.id.as_str()).copied()
+            && let Some(item) = items.all.get_mut(at)
+        {
+            let mut names = Used::default();
+            names.visit_stmt(statement);
+            item.keywords = names.keywords;
+        }
+    }
 }
 
-/// Names read and keywords given anywhere in a piece of code.
+/// Names read, attributes asked for and keywords given anywhere in a piece of code.
 #[derive(Default)]
-struct Names {
+struct Used {
     read: BTreeSet<String>,
+    attributes: BTreeSet<String>,
     keywords: BTreeSet<String>,
 }
 
-impl<'a> Visitor<'a> for Names {
+impl<'a> Visitor<'a> for Used {
     fn visit_expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Name(name) => {
                 self.read.insert(name.id.to_string());
             }
+            Expr::Attribute(attribute) => {
+                self.attributes.insert(attribute.attr.to_string());
+            }
+            Expr::StringLiteral(text) => {
+                self.attributes.insert(text.value.to_str().to_owned());
+            }
             Expr::Call(call) => {
-                self.keywords.extend(
-                    call.arguments.keywords.iter().filter_map(|keyword| Some(keyword.arg.as_ref()?.to_string())),
-                );
+                let named =
+                    call.arguments.keywords.iter().filter_map(|keyword| Some(keyword.arg.as_ref()?.to_string()));
+                self.keywords.extend(named);
             }
             _ => {}
         }
@@ -335,40 +389,52 @@ fn classes(names: &BTreeSet<usize>) -> BTreeMap<&'static str, &'static str> {
 /// What stands in for helpers when no query and no response can come up: they cost less than the classes that they know.
 const PLAIN: &str = "def _gw_t(value):\n    return value\ndef _gw_f(value):\n    return value\n";
 
-/// The text of all definitions that these names and helpers need. With `objects`, what objects of the scope need as well.
-pub(super) fn select<'a>(
-    names: impl IntoIterator<Item = &'a str>,
-    helpers: &BTreeSet<&'static str>,
-    objects: bool,
-) -> String {
+/// What of the prelude a program needs besides what it names.
+#[derive(Clone, Copy)]
+pub(super) struct Needs<'a> {
+    /// Helpers that its edits brought in.
+    pub helpers: &'a BTreeSet<&'static str>,
+    /// Names of attributes that it may ask for: other methods are left out.
+    pub names: &'a Names,
+    /// Objects come with its scope.
+    pub objects: bool,
+    /// Addresses come with its scope.
+    pub addresses: bool,
+}
+
+/// The text of all definitions that these names need.
+pub(super) fn select<'a>(names: impl IntoIterator<Item = &'a str>, needs: Needs<'_>) -> String {
     let mut open: Vec<&str> = names.into_iter().collect();
-    if objects {
+    if needs.objects {
         open.extend(["_gw_enter", "User", "Group", "_Object"]);
     }
-    let mut wanted = BTreeSet::new();
-    close(&mut wanted, open, &[]);
-    let asks = ["_Query", "Response", "_gw_t", "_gw_f"]
-        .iter()
-        .any(|name| ITEMS.by_name.get(*name).is_some_and(|at| wanted.contains(at)));
-    let plain: &[&str] = if asks { &[] } else { &["_gw_t", "_gw_f"] };
-    let mut all: Vec<&str> = helpers.iter().copied().collect();
+    let mut without: Vec<&str> = if needs.addresses { Vec::new() } else { vec!["_gw_address", "_gw_network"] };
+    let mut chosen = Chosen::default();
+    chosen.close(open, needs.names, &without);
+    let asks = ["_Query", "Response", "_gw_t", "_gw_f"].iter().any(|name| chosen.has(name));
+    let mut all: Vec<&str> = needs.helpers.iter().copied().collect();
     if asks {
         all.push("_gw_t");
+    } else {
+        without.extend(["_gw_t", "_gw_f"]);
     }
-    close(&mut wanted, all, plain);
+    chosen.close(all, needs.names, &without);
     let mut text = String::new();
-    if !asks && !helpers.is_empty() {
+    if !asks && !needs.helpers.is_empty() {
         text.push_str(PLAIN);
     }
-    for at in &wanted {
-        if let Some(item) = ITEMS.all.get(*at) {
-            text.push_str(&item.text);
-            text.push('\n');
+    for at in &chosen.items {
+        let Some(item) = ITEMS.all.get(*at) else { continue };
+        text.push_str(&item.base.text);
+        for (number, (_, method)) in item.methods.iter().enumerate() {
+            if chosen.methods.contains(&(*at, number)) {
+                text.push_str(&method.text);
+            }
         }
     }
-    if ITEMS.by_name.get("_gw_make").is_some_and(|at| wanted.contains(at)) {
+    if chosen.has("_gw_make") {
         text.push_str("_gw_classes = {");
-        for (kind, class) in classes(&wanted) {
+        for (kind, class) in classes(&chosen.items) {
             text.push_str(&format!("\"{kind}\": {class}, "));
         }
         text.push_str("}\n");
@@ -376,25 +442,60 @@ pub(super) fn select<'a>(
     text
 }
 
-/// Adds these names and all that they need, but for what has a stand-in.
-fn close<'a>(wanted: &mut BTreeSet<usize>, names: Vec<&'a str>, plain: &[&str])
-where
-    'static: 'a,
-{
-    let mut open = names;
-    while let Some(name) = open.pop() {
-        if plain.contains(&name) {
-            continue;
-        }
-        let Some(at) = ITEMS.by_name.get(name) else { continue };
-        if wanted.insert(*at)
-            && let Some(item) = ITEMS.all.get(*at)
-        {
-            open.extend(item.uses.iter().map(String::as_str));
-            // Whoever makes objects needs the classes of users and groups.
-            if name == "_gw_make" {
-                open.extend(["User", "Group", "_Object"]);
+/// What is needed, as far as it is known.
+#[derive(Default)]
+struct Chosen {
+    items: BTreeSet<usize>,
+    methods: BTreeSet<(usize, usize)>,
+    attributes: BTreeSet<&'static str>,
+}
+
+impl Chosen {
+    fn has(&self, name: &str) -> bool {
+        ITEMS.by_name.get(name).is_some_and(|at| self.items.contains(at))
+    }
+
+    /// Adds these names and all that they need, but for what has a stand-in.
+    fn close(&mut self, mut open: Vec<&str>, names: &Names, without: &[&str]) {
+        loop {
+            while let Some(name) = open.pop() {
+                if without.contains(&name) {
+                    continue;
+                }
+                let Some(at) = ITEMS.by_name.get(name) else { continue };
+                if self.items.insert(*at)
+                    && let Some(item) = ITEMS.all.get(*at)
+                {
+                    self.part(&item.base, &mut open);
+                    // Whoever makes objects needs the classes of users and groups.
+                    if name == "_gw_make" {
+                        open.extend(["User", "Group", "_Object"]);
+                    }
+                }
+            }
+            // Methods come with their class once something asks for their names.
+            let mut asked = Vec::new();
+            for at in &self.items {
+                let Some(item) = ITEMS.all.get(*at) else { continue };
+                for (number, (name, method)) in item.methods.iter().enumerate() {
+                    let wanted = names.wants(name) || self.attributes.contains(name.as_str());
+                    if wanted && !self.methods.contains(&(*at, number)) {
+                        asked.push((*at, number, method));
+                    }
+                }
+            }
+            if asked.is_empty() {
+                return;
+            }
+            for (at, number, method) in asked {
+                self.methods.insert((at, number));
+                self.part(method, &mut open);
             }
         }
+    }
+
+    fn part(&mut self, part: &'static Part, open: &mut Vec<&str>) {
+        open.extend(part.uses.iter().map(String::as_str));
+        self.attributes.extend(part.attributes.iter().map(String::as_str));
     }
 }

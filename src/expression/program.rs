@@ -23,7 +23,6 @@ pub struct Program(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub source: String,
     pub variables: Variables,
-    pub digest: blake3::Hash,
     pub warnings: Vec<Fault>,
     /// Whether only a worker may run it.
     pub heavy: bool,
@@ -32,10 +31,16 @@ pub(super) struct Inner {
     /// What of the scope it can reach.
     pub reach: Reach,
     parts: Parts,
-    /// For scopes without objects.
-    bare: OnceLock<Option<Code>>,
-    /// For scopes with objects.
-    full: OnceLock<Option<Code>>,
+    /// By what comes with the scope: nothing that has to be made, objects, addresses as well.
+    codes: [OnceLock<Option<Code>>; 3],
+}
+
+/// What comes with a scope that has to be made in the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comes {
+    Nothing,
+    Objects,
+    Addresses,
 }
 
 /// What of the scope a program can reach.
@@ -114,7 +119,7 @@ pub fn compile(source: &str, variables: &Variables) -> Result<Program, Vec<Fault
         std::thread::Builder::new()
             .name("expression-compiler".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, || prepare(source, variables, digest))
+            .spawn_scoped(scope, || prepare(source, variables))
             .map_err(|error| vec![internal(&error.to_string())])
             .and_then(|thread| thread.join().unwrap_or_else(|_| Err(vec![internal("the compiler failed")])))
     })?;
@@ -143,7 +148,7 @@ fn digest(source: &str, variables: &Variables) -> blake3::Hash {
     hasher.finalize()
 }
 
-fn prepare(source: &str, variables: &Variables, digest: blake3::Hash) -> Result<Program, Vec<Fault>> {
+fn prepare(source: &str, variables: &Variables) -> Result<Program, Vec<Fault>> {
     let rewritten = rewrite::rewrite(source, variables)?;
     let body = match &rewritten.parsed.syntax().body[..] {
         [ruff_python_ast::Stmt::FunctionDef(function)] => &function.body,
@@ -164,7 +169,6 @@ fn prepare(source: &str, variables: &Variables, digest: blake3::Hash) -> Result<
     let program = Program(Arc::new(Inner {
         source: source.to_owned(),
         variables: variables.clone(),
-        digest,
         warnings: rewritten.warnings,
         heavy,
         names: rewritten.names,
@@ -176,11 +180,10 @@ fn prepare(source: &str, variables: &Variables, digest: blake3::Hash) -> Result<
             helpers: rewritten.helpers,
             yields: rewritten.yields,
         },
-        bare: OnceLock::new(),
-        full: OnceLock::new(),
+        codes: Default::default(),
     }));
     // What the language itself refuses shows now, not when a user logs in.
-    let code = program.0.assemble(false).map_err(|(line, message)| {
+    let code = program.0.assemble(Comes::Nothing).map_err(|(line, message)| {
         let construct = message.split('\'').nth(1).unwrap_or("syntax").to_owned();
         let help = Some("see the guide on expressions for what the sandbox's language has".to_owned());
         vec![Fault {
@@ -192,19 +195,18 @@ fn prepare(source: &str, variables: &Variables, digest: blake3::Hash) -> Result<
             help,
         }]
     })?;
-    let _ = program.0.bare.set(Some(code));
+    let _ = program.0.codes[Comes::Nothing as usize].set(Some(code));
     Ok(program)
 }
 
 impl Inner {
-    /// The code for scopes with or without objects.
-    pub fn code(&self, objects: bool) -> Option<&Code> {
-        let code = if objects { &self.full } else { &self.bare };
-        code.get_or_init(|| self.assemble(objects).ok()).as_ref()
+    /// The code for a scope with which this comes.
+    pub fn code(&self, comes: Comes) -> Option<&Code> {
+        self.codes[comes as usize].get_or_init(|| self.assemble(comes).ok()).as_ref()
     }
 
-    fn assemble(&self, objects: bool) -> Result<Code, (u32, String)> {
-        let (text, before) = self.text(objects);
+    fn assemble(&self, comes: Comes) -> Result<Code, (u32, String)> {
+        let (text, before) = self.text(comes);
         let lines = |text: &str| u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX);
         let last = before + lines(&self.parts.body);
         let options = CompileOptions { assert_message_annotations: AssertMessageAnnotations::Off };
@@ -220,7 +222,8 @@ impl Inner {
     }
 
     /// The whole text, and the number of its lines before the expression's first.
-    pub fn text(&self, objects: bool) -> (String, u32) {
+    fn text(&self, comes: Comes) -> (String, u32) {
+        let objects = comes != Comes::Nothing;
         let parts = &self.parts;
         let reads = |name: &str| parts.free.contains(name);
         let mut wanted: Vec<&str> = parts.free.iter().map(String::as_str).collect();
@@ -239,7 +242,13 @@ impl Inner {
         if reads("ak_create_event") {
             wanted.push("_gw_create_event");
         }
-        let mut text = prelude::select(wanted, &parts.helpers, objects);
+        let needs = prelude::Needs {
+            helpers: &parts.helpers,
+            names: &self.names,
+            objects,
+            addresses: comes == Comes::Addresses,
+        };
+        let mut text = prelude::select(wanted, needs);
         text.push_str("_gw_y = []\n");
         if objects {
             text.push_str("_gw_scope = _gw_enter(_gw_refs)\n");

@@ -171,7 +171,8 @@ impl<'a> Places<'a> {
 
     /// A fault at a place of the wrapped text, in terms of the text that was given.
     fn fault(&self, range: TextRange, construct: &str, message: String, help: Option<String>) -> Fault {
-        let offset = range.start().to_usize().min(self.text.len());
+        // What is missing at the end is missing where the text ends, not on the empty lines after it.
+        let offset = range.start().to_usize().min(self.text.trim_end().len());
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
         let start = self.starts.get(line).copied().unwrap_or_default();
         let characters = |from: usize, to: usize| self.text.get(from..to).map_or(0, |text| text.chars().count());
@@ -289,7 +290,27 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// `moment.isoformat(timespec=…)`: the language's own takes no arguments.
+    fn isoformat(&mut self, call: &'a ast::ExprCall, method: &'a ast::ExprAttribute) {
+        let name = method.attr.start().to_usize();
+        let Some(dot) = self.text[..name].rfind('.') else { return };
+        self.wrap(call.range(), "_gw_iso", |writer| {
+            writer.visit_expr(&method.value);
+            writer.replace(dot, call.arguments.start().to_usize() + 1, ", ");
+            call.arguments.args.iter().for_each(|argument| writer.visit_expr(argument));
+            call.arguments.keywords.iter().for_each(|keyword| writer.visit_expr(&keyword.value));
+            // The closing parenthesis of the call was there already.
+            writer.replace(call.end().to_usize() - 1, call.end().to_usize(), "");
+        });
+    }
+
     fn call(&mut self, call: &'a ast::ExprCall) {
+        if let Expr::Attribute(method) = call.func.as_ref()
+            && method.attr.as_str() == "isoformat"
+            && (call.arguments.args.len() + call.arguments.keywords.len()) > 0
+        {
+            return self.isoformat(call, method);
+        }
         let mut force = false;
         match call.func.as_ref() {
             Expr::Name(name) => {
@@ -442,6 +463,9 @@ impl<'a> Visitor<'a> for Writer<'a> {
             Stmt::Import(import) => {
                 let mut known = Vec::new();
                 for alias in &import.names {
+                    if let Some(name) = &alias.asname {
+                        self.reserved(name.as_str(), name.range());
+                    }
                     match prelude::module(&alias.name) {
                         prelude::Import::Native => {
                             let bound = alias.asname.as_ref().map_or_else(|| alias.name.as_str(), |name| name.as_str());

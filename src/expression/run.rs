@@ -65,6 +65,9 @@ pub(super) async fn answer(
     if calls > limits.calls {
         return Err(Error { kind: ErrorKind::Calls(limits.calls), line: None });
     }
+    if deadline.left().is_zero() {
+        return Err(deadline.missed());
+    }
     let asked = async {
         match ask {
             Ask::Attributes(objects, names) => host.attributes(&objects, &names).await.map(Reply::Attributes),

@@ -16,7 +16,7 @@ use super::{
     bridge::{Inward, Made, Outward, QUERY, related, text},
     calls,
     host::{Call, HostError, Names, ObjectRef, Query},
-    program::Code,
+    program::{Code, Comes},
     pure,
     value::{Handle, Map, Value},
 };
@@ -55,7 +55,7 @@ pub(super) struct Session {
     inward: Inward,
     /// What the sandbox reads as its scope.
     tree: Value,
-    objects: bool,
+    comes: Comes,
     state: State,
     /// What the host gave of each object, by its identity in the sandbox.
     given: HashMap<MontyUuid, Handle>,
@@ -144,8 +144,6 @@ impl Session {
         ]));
         let mut inward = Inward::default();
         inward.collect(&tree);
-        // A plan is an object as well.
-        let objects = !inward.made.is_empty();
         let mut session = Self {
             program: program.clone(),
             scope,
@@ -153,7 +151,7 @@ impl Session {
             single,
             inward,
             tree,
-            objects,
+            comes: Comes::Nothing,
             state: State::Over,
             given: HashMap::new(),
             messages: Vec::new(),
@@ -185,10 +183,16 @@ impl Session {
     }
 
     fn run(&mut self) -> Turn {
-        let Some(code) = self.program.0.code(self.objects) else {
+        let address = |made: &Made| !matches!(made, Made::Object(_));
+        self.comes = match &self.inward.made {
+            made if made.is_empty() => Comes::Nothing,
+            made if made.iter().any(address) => Comes::Addresses,
+            _ => Comes::Objects,
+        };
+        let Some(code) = self.program.0.code(self.comes) else {
             return self.fail(ErrorKind::Sandbox("the program could not be assembled".to_owned()), None);
         };
-        let (refs, scope) = if self.objects {
+        let (refs, scope) = if self.comes != Comes::Nothing {
             (self.inward.refs(), MontyObject::None)
         } else {
             (MontyObject::None, self.inward.convert(&self.tree))
@@ -504,9 +508,15 @@ impl Session {
                 left.insert(name, value);
             }
         }
+        // What an expression cannot reach is as it was, and `context` is the plan's with what was added to it.
+        let mut untouched = Map::new();
+        if !reach.context {
+            untouched.extend(self.scope.plan.iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+            untouched.append(&mut self.scope.context);
+        }
         Turn::Done(Box::new(Outcome {
             truth,
-            context: if reach.context { map(context) } else { std::mem::take(&mut self.scope.context) },
+            context: if reach.context { map(context) } else { untouched },
             plan: match self.scope.plan.take() {
                 Some(_) if reach.context => Some(map(plan)),
                 untouched => untouched,
@@ -520,7 +530,7 @@ impl Session {
     }
 
     fn raised(&self, error: &MontyException) -> Turn {
-        let line = self.program.0.code(self.objects).and_then(|code| line(code, error));
+        let line = self.program.0.code(self.comes).and_then(|code| line(code, error));
         let message = error.message().unwrap_or_default();
         let kind = match error.exc_type() {
             ExcType::KeyboardInterrupt => ErrorKind::Skip,
@@ -588,6 +598,8 @@ fn line(code: &Code, error: &MontyException) -> Option<u32> {
 }
 
 fn exception(name: &str, message: String) -> MontyException {
+    // The language has one exception for whatever goes wrong outside.
+    let name = if name == "ConnectionError" { "OSError" } else { name };
     MontyException::new(name.parse().unwrap_or(ExcType::RuntimeError), Some(message))
 }
 
@@ -606,5 +618,5 @@ fn now(call: &OsFunctionCall, moment: jiff::civil::DateTime) -> MontyObject {
 
 /// How long a worker may be silent.
 pub(super) fn patience(limits: &Limits) -> Duration {
-    limits.compute + Duration::from_millis(100)
+    limits.compute + Duration::from_millis(75)
 }

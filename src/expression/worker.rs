@@ -168,8 +168,7 @@ pub(super) async fn evaluate(
         None => fresh(&start).await?,
     };
     let mut calls = 0;
-    // Compiling may come first.
-    let mut patience = patience(limits) + Duration::from_millis(50);
+    let mut patience = patience(limits);
     loop {
         let since = Instant::now();
         let report = match tokio::time::timeout(patience.min(deadline.left()), worker.receive()).await {

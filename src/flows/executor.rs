@@ -14,6 +14,7 @@ use super::{
     plan::{Plan, StageRef, Step},
     planner::{DOES_NOT_APPLY, PlanError, Planning},
     proof::{Proof, Record},
+    query::{parse, value},
     redirect,
     slice::Slice,
     stage::{self, Next, StageContext, StageError, StageTable},
@@ -401,7 +402,7 @@ impl Executor<'_> {
 
     async fn not_applicable(&mut self, flow: &Arc<Object>, messages: &str) -> Result<Reply, StoreError> {
         let declared: Flow = serde_json::from_value(Json::Object(flow.attrs.clone())).unwrap_or_default();
-        let own = parse_query(&self.visit.query);
+        let own = parse(&self.visit.query);
         let next = value(&own, "next").or_else(|| value(&self.seat.data.query, "next")).and_then(redirect::within);
         let onward = match (declared.denied_action, next) {
             (DeniedAction::Continue | DeniedAction::MessageContinue, Some(next)) => Some(next.to_owned()),
@@ -552,20 +553,6 @@ pub const IS_RESTORED: &str = "is_restored";
 /// The flow of a slug.
 pub fn flow_named(model: &Model, slug: &str) -> Option<Arc<Object>> {
     model.by_key(Flow::NAME, "slug", slug).ok().flatten().cloned()
-}
-
-/// The pairs of a query.
-pub fn parse_query(query: &str) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
-}
-
-/// A query of pairs.
-pub fn encode_query(query: &[(String, String)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
-}
-
-fn value<'q>(query: &'q [(String, String)], key: &str) -> Option<&'q str> {
-    query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
 }
 
 /// Address of a flow's background picture. Spec: flows §1.1.

@@ -9,6 +9,7 @@
 //! | `proof` | evidence, without which no step is passed |
 //! | `challenge` | what is shown and asked |
 //! | `executor` | one request to a flow, from the session to the answer |
+//! | `query` | the query of a flow's page |
 //! | `redirect` | where a flow may send somebody afterwards |
 
 pub mod challenge;
@@ -17,6 +18,7 @@ pub mod flow;
 pub mod plan;
 pub mod planner;
 pub mod proof;
+pub mod query;
 pub mod redirect;
 pub mod slice;
 pub mod stage;

@@ -11,6 +11,7 @@ use super::{
     challenge::{Answer, Challenge, Errors},
     plan::{Plan, StageRef, Step},
     proof::{Evidence, Proof},
+    query,
 };
 use crate::{
     expression::{Handle, Map, Value},
@@ -152,7 +153,7 @@ impl StageContext<'_> {
 
     /// The value of a key in the query of the flow's page.
     pub fn asked(&self, key: &str) -> Option<&str> {
-        self.query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        query::value(self.query, key)
     }
 
     /// What this stage remembers of this execution from one request to the next.
@@ -208,7 +209,7 @@ impl StageContext<'_> {
     /// Address of another flow's page, with the query of this one.
     pub fn page_of(&self, flow: &Object) -> String {
         let slug = flow.text("slug").unwrap_or_default();
-        let query = super::executor::encode_query(self.query);
+        let query = query::encode(self.query);
         if query.is_empty() { format!("/if/flow/{slug}/") } else { format!("/if/flow/{slug}/?{query}") }
     }
 }

@@ -279,7 +279,11 @@ impl Reader {
         let mut found = Vec::new();
         for chunk in chunks(objects, LIST) {
             let list = List::Values(chunk.into_iter().map(Value::from).collect());
-            let query = &[OWNERSHIP, " WHERE object IN ({}) ORDER BY object, source, document, entry"];
+            let query = &[
+                "SELECT ",
+                PACKED_OWNERSHIP,
+                " FROM ownership WHERE object IN ({}) ORDER BY object, source, document, entry",
+            ];
             found.append(&mut ownership(&mut self.tx, Statement::with_lists(query, Vec::new(), vec![list])).await?);
         }
         Ok(found)
@@ -293,10 +297,13 @@ impl Reader {
         let mut found = Vec::new();
         for chunk in chunks(objects, LIST) {
             let list = List::Values(chunk.into_iter().map(Value::from).collect());
-            let query = "SELECT object, source, document, entry, line, fields, run FROM ownership \
-                WHERE object IN ({}) ORDER BY object, source, document, entry";
-            for row in self.tx.fetch(Statement::with_lists(&[query], Vec::new(), vec![list])).await.doing(OWNERS)? {
-                found.push((owned(&row)?, row.int(6).doing(OWNERS)?));
+            let query = &[
+                "SELECT ",
+                PACKED_OWNERSHIP,
+                ", run FROM ownership WHERE object IN ({}) ORDER BY object, source, document, entry",
+            ];
+            for row in self.tx.fetch(Statement::with_lists(query, Vec::new(), vec![list])).await.doing(OWNERS)? {
+                found.push((owned(row.str(0).doing(OWNERS)?)?, row.int(1).doing(OWNERS)?));
             }
         }
         Ok(found)
@@ -307,7 +314,8 @@ impl Reader {
     /// # Errors
     /// When the database fails.
     pub async fn ownership_of(&mut self, source: &str) -> Result<Vec<Ownership>, StoreError> {
-        let query = &[OWNERSHIP, " WHERE source = $1 ORDER BY document, entry, object"];
+        let query =
+            &["SELECT ", PACKED_OWNERSHIP, " FROM ownership WHERE source = $1 ORDER BY document, entry, object"];
         ownership(&mut self.tx, Statement::with_lists(query, vec![source.into()], Vec::new())).await
     }
 
@@ -458,26 +466,41 @@ pub(super) fn number_kinds<'r>(registry: &'r Registry, scope: &'r str) -> impl I
     registry.kinds().filter(move |kind| kind.number_scope() == scope).map(|kind| kind.name)
 }
 
-pub(super) const OWNERSHIP: &str = "SELECT object, source, document, entry, line, fields FROM ownership";
+/// All columns of an ownership in one text, like [`PACKED_OBJECT`]; the names of sources and documents are checked for the
+/// separators when they are written.
+pub(super) const PACKED_OWNERSHIP: &str = "object || '\u{1f}' || CAST(entry AS TEXT) || '\u{1f}' || CAST(line AS TEXT) \
+    || '\u{1f}' || source || '\u{1f}' || document || '\u{1f}' || CAST(fields AS TEXT)";
 
+/// Ownership by a query for packed ones.
 pub(super) async fn ownership(tx: &mut Tx, query: Statement) -> Result<Vec<Ownership>, StoreError> {
-    tx.fetch(query).await.doing(OWNERS)?.iter().map(owned).collect()
+    let mut found = Vec::new();
+    tx.fetch_each(OWNERS, query, |row| {
+        let packed = row.maybe_text(0).doing(OWNERS)?.unwrap_or_default();
+        for row in packed.split(ROW).filter(|row| !row.is_empty()) {
+            found.push(owned(row)?);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }
+
+/// Characters that separate packed values, and so cannot be in names that are packed.
+pub(super) const SEPARATORS: [char; 2] = [COLUMN, ROW];
 
 const OWNERS: &str = "reading ownership";
 
-fn owned(row: &Row) -> Result<Ownership, StoreError> {
-    let small = |column: usize| -> Result<u32, StoreError> {
-        u32::try_from(row.int(column).doing(OWNERS)?)
-            .map_err(|_| StoreError::Corrupt { what: "the table ownership".into() })
-    };
+fn owned(row: &str) -> Result<Ownership, StoreError> {
+    let corrupt = || StoreError::Corrupt { what: "the table ownership".into() };
+    let mut columns = row.splitn(6, COLUMN);
+    let mut next = || columns.next().ok_or_else(corrupt);
     Ok(Ownership {
-        object: id(row, 0)?,
-        source: row.text(1).doing(OWNERS)?,
-        document: row.text(2).doing(OWNERS)?,
-        entry: small(3)?,
-        line: small(4)?,
-        fields: row.json(5).doing(OWNERS)?,
+        object: next()?.parse().map_err(|_| corrupt())?,
+        entry: next()?.parse().map_err(|_| corrupt())?,
+        line: next()?.parse().map_err(|_| corrupt())?,
+        source: next()?.to_owned(),
+        document: next()?.to_owned(),
+        fields: serde_json::from_str(next()?).map_err(|_| corrupt())?,
     })
 }
 

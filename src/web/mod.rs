@@ -1,9 +1,14 @@
 //! What the server answers over HTTP.
 
+mod api;
+mod body;
+mod csrf;
+mod flows;
 mod hooks;
 mod plan;
-
-use std::sync::Arc;
+pub mod proxies;
+mod refusal;
+pub mod visit;
 
 use axum::{
     Router,
@@ -14,17 +19,25 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{model::Registry, reconcile::supervisor::Handle, store::Store};
+use self::visit::Site;
+use crate::{reconcile::supervisor::Handle, store::Store};
 
-/// All routes.
-pub fn router(store: Store, registry: Arc<Registry>, sources: Handle) -> Router {
+/// All routes. The server hands each connection's peer over as [`axum::extract::ConnectInfo`].
+pub fn router(site: Site, sources: Handle) -> Router {
+    let (store, registry) = (site.world.store().clone(), site.world.registry().clone());
     Router::new()
         .route("/-/health/live/", get(live))
         .route("/-/health/ready/", get(ready))
         .with_state(store.clone())
         .merge(plan::router(store, registry))
         .merge(hooks::router(sources))
+        .merge(people(site))
         .fallback(unknown)
+}
+
+/// What people and the clients of flows use.
+pub fn people(site: Site) -> Router {
+    flows::router().merge(api::router()).with_state(site)
 }
 
 /// The process runs.

@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-use self::{host::Host, network::Network, special::Special};
+pub use self::network::Network;
+use self::{host::Host, special::Special};
 
 pub use self::http::{Client, Redirects};
 

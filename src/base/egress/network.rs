@@ -8,23 +8,36 @@ use std::{
 
 /// A network of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Network {
-    V4 { first: u32, length: u32 },
-    V6 { first: u128, length: u32 },
+pub enum Network {
+    /// Of IPv4.
+    V4 {
+        /// The first address.
+        first: u32,
+        /// Bits of the prefix.
+        length: u32,
+    },
+    /// Of IPv6.
+    V6 {
+        /// The first address.
+        first: u128,
+        /// Bits of the prefix.
+        length: u32,
+    },
 }
 
 impl Network {
     /// A network of IPv4 that is known to be right.
-    pub(super) const fn v4(a: u8, b: u8, c: u8, d: u8, length: u32) -> Network {
+    pub const fn v4(a: u8, b: u8, c: u8, d: u8, length: u32) -> Network {
         Network::V4 { first: u32::from_be_bytes([a, b, c, d]), length }
     }
 
     /// A network of IPv6, by the first three groups of its first address, that is known to be right.
-    pub(super) const fn v6(a: u16, b: u16, c: u16, length: u32) -> Network {
+    pub const fn v6(a: u16, b: u16, c: u16, length: u32) -> Network {
         Network::V6 { first: (a as u128) << 112 | (b as u128) << 96 | (c as u128) << 80, length }
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    /// Whether an address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
         match (*self, address) {
             (Network::V4 { first, length }, IpAddr::V4(address)) => {
                 (first ^ address.to_bits()).checked_shr(32 - length).unwrap_or(0) == 0

@@ -140,7 +140,8 @@ async fn stored_ownership(tx: &mut Tx, objects: BTreeSet<Uuid>) -> Result<Vec<Ow
     let mut found = Vec::new();
     for chunk in chunks(objects, LIST) {
         let list = List::Values(chunk.into_iter().map(Value::from).collect());
-        let query = Statement::with_lists(&[read::OWNERSHIP, " WHERE object IN ({})"], Vec::new(), vec![list]);
+        let query = &["SELECT string_agg(", read::PACKED_OWNERSHIP, ", '\u{1e}') FROM ownership WHERE object IN ({})"];
+        let query = Statement::with_lists(query, Vec::new(), vec![list]);
         found.append(&mut read::ownership(tx, query).await?);
     }
     Ok(found)

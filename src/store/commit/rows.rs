@@ -14,6 +14,7 @@ use crate::store::{
     canonical::canonical,
     changeset::{FieldChange, Ownership, Write},
     former::{Former, FormerSecret},
+    read,
     seal::hex,
     sql::Value,
 };
@@ -352,6 +353,10 @@ pub(super) fn ownership<'a>(
         let texts = [&owned.source, &owned.document].into_iter().chain(&owned.fields);
         if texts.into_iter().any(|text| text.contains('\0')) {
             return Err(StoreError::Nul { what: format!("the ownership of {}", owned.object) });
+        }
+        if [&owned.source, &owned.document].into_iter().any(|name| name.contains(read::SEPARATORS)) {
+            let problem = format!("the name of its document {:?} contains a control character", owned.document);
+            return Err(StoreError::Unfit { object: owned.object, problem });
         }
         let entries = after.entry(place(owned)).or_default();
         // No fields: the document has let go of the object.

@@ -18,7 +18,9 @@ async fn a_declared_source_does_not_reach_this_machine() {
     let door = TcpListener::bind("127.0.0.1:0").expect("a port");
     door.set_nonblocking(true).expect("a mode");
     let port = door.local_addr().expect("an address").port();
-    let mut lab = Lab::new(Database::sqlite().store().await);
+    // Kept: its folder goes with it.
+    let database = Database::sqlite();
+    let mut lab = Lab::new(database.store().await);
     lab.around.budget.time = Duration::from_millis(500);
     let url = format!("http://0x7f.1:{port}/a.git");
     let places = [
