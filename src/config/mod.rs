@@ -25,6 +25,7 @@ mod file;
 mod keys;
 mod load;
 pub mod log;
+pub mod lookups;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,8 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// What the server may connect to.
     pub egress: egress::Egress,
+    /// Files in which policies look things up.
+    pub lookups: lookups::Lookups,
     /// The log.
     pub log: log::Log,
     #[serde(skip)]
@@ -93,6 +96,7 @@ impl Default for Config {
             sources: BTreeMap::new(),
             trusted_proxies: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
             egress: egress::Egress::default(),
+            lookups: lookups::Lookups::default(),
             log: log::Log::default(),
             rows: Vec::new(),
         }
