@@ -20,10 +20,11 @@ use crate::{
     expression::{Handle, Map},
     flows::{
         challenge::Answer,
-        executor::{Executor, Reply, Sent, encode_query, flow_named, parse_query},
+        executor::{Executor, Reply, Sent, flow_named},
         flow::Flow,
         plan::Plan,
         planner::PlanError,
+        query::{encode as encode_query, parse as parse_query},
         slice::Slice,
         stage::{PENDING_USER, StageError},
     },

@@ -4,7 +4,7 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
 use crate::{
-    flows::executor::parse_query,
+    flows::query::parse as parse_query,
     web::refusal::{Refusal, json_answer},
 };
 
