@@ -15,5 +15,5 @@ pub struct Lookups {
     pub asn: Option<PathBuf>,
     /// Passwords known from leaks: a line `SHA1:COUNT` for each, in capitals, ordered by hash, as haveibeenpwned.com gives it
     /// out. With it, no server is asked.
-    pub breached_passwords: Option<PathBuf>,
+    pub breaches: Option<PathBuf>,
 }

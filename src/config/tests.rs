@@ -40,6 +40,9 @@ fn without_anything_the_defaults_run() {
             "sources {} default",
             "egress.allow [] default",
             "egress.only false default",
+            "lookups.city (not set) default",
+            "lookups.asn (not set) default",
+            "lookups.breaches (not set) default",
             r#"log.format "auto" default"#,
             r#"log.level "info" default"#,
         ]
@@ -97,6 +100,9 @@ fn later_layers_win_and_every_value_knows_where_it_came_from() {
             "sources {} default",
             "egress.allow [] default",
             "egress.only false default",
+            "lookups.city (not set) default",
+            "lookups.asn (not set) default",
+            "lookups.breaches (not set) default",
             r#"log.format "json" variable GATEWRIGHT_LOG_FORMAT"#,
             r#"log.level "info" default"#,
         ]

@@ -15,7 +15,7 @@ use crate::{
     expression::Map,
     identity::{visit::Visit, world::World},
     model::{Kind, Object},
-    policies::engine::{self, PlanView, Request, Subject},
+    policies::engine::{self, MoreStage, PlanView, Request, Subject},
 };
 
 /// Why there is no plan.
@@ -87,10 +87,13 @@ impl Planning<'_> {
 
     /// Whether the policies of a binding let its stage take part. Expressions may change the plan.
     ///
+    /// A stage is left out only when its policies say so. Where a policy that broke could have let it take part, nobody goes
+    /// on without it: the stage may be the one that asks for the second factor.
+    ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, and when the policies came to no decision.
     pub async fn admits(&self, plan: &mut Plan, binding: &Object, subject: &Subject) -> Result<bool, StageError> {
-        let mut view = PlanView { context: plan.context.clone(), redirects: Vec::new() };
+        let mut view = PlanView { context: plan.context.clone(), ..PlanView::default() };
         let context = plan.context.clone();
         let mut request = Request { subject, visit: Some(self.visit), context, plan: Some(&mut view), debug: false };
         let judgement = engine::judge(self.world, &self.slice.model, binding, &mut request).await?;
@@ -98,8 +101,20 @@ impl Planning<'_> {
         for url in view.redirects {
             plan.redirect(&url);
         }
+        for MoreStage { stage, last } in view.stages {
+            if self.slice.model.known(stage).is_none() {
+                let problem = format!("a policy wants the stage {stage} in the plan, which is none of this flow's");
+                return Err(StageError::Failed(problem));
+            }
+            let stage = StageRef::Stored(stage);
+            if last { plan.append(stage) } else { plan.insert(stage) }
+        }
         for message in &judgement.messages {
             tracing::info!(binding = %binding.id, passing = judgement.passing, message, "a policy of a stage binding");
+        }
+        if judgement.undecided {
+            let problem = format!("the policies of the stage binding {} came to no decision", binding.id);
+            return Err(StageError::Failed(problem));
         }
         Ok(judgement.passing)
     }

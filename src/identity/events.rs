@@ -58,6 +58,13 @@ pub fn record(
     };
     if let Some(visit) = visit {
         context.insert("http_request".to_owned(), clean(request(visit)));
+        let places = &world.means().places;
+        if let Some(place) = places.place(visit.client).ok().flatten() {
+            context.insert("geo".to_owned(), json!(place));
+        }
+        if let Some(network) = places.network(visit.client).ok().flatten() {
+            context.insert("asn".to_owned(), json!(network));
+        }
     }
     let brand = visit.and_then(|visit| visit.brand.as_ref());
     EventRecord {

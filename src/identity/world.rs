@@ -30,7 +30,7 @@ pub struct Means {
     /// Where addresses are.
     pub places: Places,
     /// File of passwords known from leaks; without one, a server on the internet is asked.
-    pub breached_passwords: Option<PathBuf>,
+    pub breaches: Option<PathBuf>,
 }
 
 /// The server's state behind all requests. Cheap to clone.

@@ -8,13 +8,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::access::{self, Outcome, PolicyOracle, Question, Rule, Who};
+use super::access::{self, Bound, Outcome, PolicyOracle, Question, Rule, Who};
 use crate::{
     expression::{Handle, Map, Value},
-    identity::{person::Person, user::User, visit::Visit, world::World},
+    identity::{events, person::Person, user::User, visit::Visit, world::World},
     model::{Kind, Model, Need, Object},
     store::StoreError,
 };
@@ -73,6 +73,17 @@ pub struct PlanView {
     pub context: Map,
     /// Where `redirect(url)` wants to go next, in the order of the calls.
     pub redirects: Vec<String>,
+    /// Stages that `insert_stage` and `append_stage` want to have, in the order of the calls.
+    pub stages: Vec<MoreStage>,
+}
+
+/// A stage that an expression wants in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoreStage {
+    /// The stage.
+    pub stage: Uuid,
+    /// Whether it comes last; otherwise it comes next.
+    pub last: bool,
 }
 
 /// What a policy is asked.
@@ -95,6 +106,9 @@ pub struct Request<'a> {
 pub struct Judgement {
     /// Whether they pass.
     pub passing: bool,
+    /// Whether they do not pass, but could have if no policy had broken. To deny access, that makes no difference; where
+    /// failing means that something is left out, it must not be taken for a failure.
+    pub undecided: bool,
     /// What the policies tell the person, in their order.
     pub messages: Vec<String>,
     /// What the policies wrote to the log.
@@ -184,6 +198,9 @@ pub async fn judge(
 ) -> Result<Judgement, StoreError> {
     let mut seen = model.clone();
     let bound = world.ask(&mut seen, |model| access::bindings(model, target)).await?;
+    if let Some(visit) = request.visit {
+        add_place(world, visit, &mut request.context);
+    }
     let mut judgement = Judgement::default();
     let mut outcomes: HashMap<Uuid, Outcome> = HashMap::new();
     for binding in bound {
@@ -202,6 +219,7 @@ pub async fn judge(
             Ok(verdict) => verdict,
             Err(_) => Err(PolicyError::TimedOut(timeout)),
         };
+        record(world, target, &binding, &policy, request, &verdict).await;
         outcomes.insert(
             policy.id,
             match verdict {
@@ -212,8 +230,6 @@ pub async fn judge(
                 }
                 Err(PolicyError::Store(error)) => return Err(error),
                 Err(error) => {
-                    let name = policy.text("name").unwrap_or_default();
-                    tracing::warn!(policy = name, binding = %binding.id, %error, "a policy failed to run");
                     judgement.messages.push(error.to_string());
                     Outcome::Broken
                 }
@@ -221,10 +237,86 @@ pub async fn judge(
         );
     }
     let who = request.subject.id().map_or(Who::Anonymous, Who::User);
-    let oracle = Heard(outcomes);
-    let decision = world.ask(&mut seen, |model| access::decide(model, target, who, &oracle)).await?;
+    let broken = outcomes.values().any(|outcome| *outcome == Outcome::Broken);
+    let mut heard = Heard(outcomes);
+    let decision = world.ask(&mut seen, |model| access::decide(model, target, who, &heard)).await?;
     judgement.passing = decision.verdict == access::Verdict::Allowed;
+    if broken && !judgement.passing {
+        // What would be if the broken policies could still go either way.
+        let open = |outcome: &mut Outcome| {
+            if *outcome == Outcome::Broken {
+                *outcome = Outcome::Depends;
+            }
+        };
+        heard.0.values_mut().for_each(open);
+        let decision = world.ask(&mut seen, |model| access::decide(model, target, who, &heard)).await?;
+        judgement.undecided = decision.verdict == access::Verdict::Depends;
+    }
     Ok(judgement)
+}
+
+/// Adds where the request comes from, as far as there are databases to look it up in.
+fn add_place(world: &World, visit: &Visit, context: &mut Map) {
+    let places = &world.means().places;
+    let value = |found: Option<Json>| found.and_then(|found| Value::from_json(found).ok()).unwrap_or_default();
+    if places.knows_places() {
+        let place = places.place(visit.client).ok().flatten();
+        context.insert("geoip".to_owned(), value(place.and_then(|place| serde_json::to_value(place).ok())));
+    }
+    if places.knows_networks() {
+        let network = places.network(visit.client).ok().flatten();
+        context.insert("asn".to_owned(), value(network.and_then(|network| serde_json::to_value(network).ok())));
+    }
+}
+
+/// Leaves an event of a policy that broke, or that logs its runs. That the event cannot be written keeps nobody out.
+async fn record(
+    world: &World,
+    target: &Object,
+    binding: &Bound,
+    policy: &Object,
+    request: &Request<'_>,
+    verdict: &Result<Verdict, PolicyError>,
+) {
+    let name = policy.text("name").unwrap_or_default();
+    let (action, result) = match verdict {
+        Err(error) => {
+            tracing::warn!(policy = name, binding = %binding.id, %error, "a policy failed to run");
+            ("policy_exception", None)
+        }
+        Ok(verdict) => {
+            let logs = policy.attrs.get("execution_logging").and_then(Json::as_bool).unwrap_or(false);
+            if !logs {
+                return;
+            }
+            ("policy_execution", Some(json!({ "passing": verdict.passing, "messages": verdict.messages })))
+        }
+    };
+    if request.debug {
+        return;
+    }
+    let about = request.subject;
+    let mut context = json!({
+        "policy_uuid": policy.id.simple().to_string(),
+        "binding": binding.id.simple().to_string(),
+        "policy": events::describe(world.registry(), policy),
+        "obj": events::describe(world.registry(), target),
+        "request": { "user": about.username(), "context": to_event(&request.context) },
+    });
+    match (verdict, result) {
+        (Err(error), _) => context["message"] = json!(format!("{name}: {error}")),
+        (Ok(_), result) => context["result"] = json!(result),
+    }
+    let actor = about.person().map(Arc::as_ref);
+    let written = events::write(world, request.visit, actor, action, "authentik.policies.process", context).await;
+    if let Err(error) = written {
+        tracing::error!(policy = name, %error, "an event about a policy cannot be written");
+    }
+}
+
+/// A context as events show it.
+pub(super) fn to_event(context: &Map) -> Json {
+    Value::Map(context.clone()).to_json()
 }
 
 /// Seconds that a policy may take when its binding says nothing.

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use async_trait::async_trait;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::engine::{Policy, PolicyContext, PolicyError, Verdict};
 use crate::{
+    expression::{self, Handle, Map},
     identity::event::EventAction,
     model::{Change, Family, Key, Kind, Report},
 };
@@ -59,6 +62,14 @@ impl Kind for EventMatcherPolicy {
             report.error(
                 "action",
                 "the policy has nothing to match; set at least one of action, client_ip, app and model",
+            );
+        }
+        let set = [self.action.is_some(), self.client_ip.is_some(), self.app.is_some(), self.model.is_some()];
+        if set.into_iter().filter(|set| *set).count() > 1 {
+            report.warn(
+                "action",
+                "an event passes that fits one of the criteria, as in 2024.6; releases from 2024.10 on want all of them. \
+                 To want all, bind a policy for each and set the engine's mode to all",
             );
         }
     }
@@ -165,3 +176,77 @@ const APPS: &[&str] = &[
     "authentik.tasks.schedules",
     "authentik.tenants",
 ];
+
+/// Compares the event of the context.
+pub(super) struct Behaviour;
+
+#[async_trait]
+impl Policy for Behaviour {
+    async fn judge(&self, at: &mut PolicyContext<'_, '_>) -> Result<Verdict, PolicyError> {
+        let declared: EventMatcherPolicy = at.declared()?;
+        Ok(match at.request.context.get("event") {
+            Some(expression::Value::Map(event))
+            | Some(expression::Value::Handle(Handle { attributes: Some(event), .. })) => declared.compare(event),
+            _ => Verdict::silent(false),
+        })
+    }
+}
+
+impl EventMatcherPolicy {
+    /// One criterion that matches is enough, as in 2024.6: later releases want all of them, and a rule that was written for
+    /// 2024.6 would fall silent if this did. Each criterion that is set has its message, whether it matched or not.
+    fn compare(&self, event: &Map) -> Verdict {
+        let text = |key: &str| event.get(key).and_then(expression::Value::as_text);
+        let action = self.action.and_then(|action| serde_json::to_value(action).ok());
+        let model = event.get("context").and_then(|context| context.as_map()?.get("model")?.as_map());
+        let model = model.and_then(|model| {
+            let part = |key: &str| model.get(key).and_then(expression::Value::as_text);
+            Some(format!("{}.{}", part("app")?, part("model_name")?))
+        });
+        let address = match event.get("client_ip") {
+            Some(expression::Value::Address(address)) => Some(address.to_string()),
+            _ => text("client_ip").map(str::to_owned),
+        };
+        let criteria = [
+            (action.as_ref().and_then(Value::as_str), text("action").map(str::to_owned), "Action matched."),
+            (self.client_ip.as_deref(), address, "Client IP matched."),
+            (self.app.as_ref().map(|app| app.0.as_str()), text("app").map(str::to_owned), "App matched."),
+            (self.model.as_ref().map(|model| model.0.as_str()), model, "Model matched."),
+        ];
+        let mut verdict = Verdict::default();
+        for (wanted, found, message) in criteria {
+            let Some(wanted) = wanted else { continue };
+            verdict.passing |= found.as_deref() == Some(wanted);
+            verdict.messages.push(message.to_owned());
+        }
+        verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_criterion_that_matches_is_enough() {
+        let event = json!({
+            "action": "login", "app": "authentik.core", "client_ip": "10.0.0.1",
+            "context": { "model": { "app": "authentik_core", "model_name": "user" } },
+        });
+        let Ok(expression::Value::Map(event)) = expression::Value::from_json(event) else { panic!("a map") };
+        let table: [(Value, bool, usize); 7] = [
+            (json!({ "action": "login" }), true, 1),
+            (json!({ "action": "logout" }), false, 1),
+            (json!({ "action": "logout", "client_ip": "10.0.0.1" }), true, 2),
+            (json!({ "client_ip": "10.0.0.10" }), false, 1),
+            (json!({ "model": "authentik_core.user" }), true, 1),
+            (json!({ "model": "authentik_core.group", "app": "authentik.core" }), true, 2),
+            (json!({ "model": "authentik_core.group", "app": "authentik.api" }), false, 2),
+        ];
+        for (settings, passing, messages) in table {
+            let policy: EventMatcherPolicy = serde_json::from_value(settings.clone()).expect("fits");
+            let verdict = policy.compare(&event);
+            assert_eq!((verdict.passing, verdict.messages.len()), (passing, messages), "{settings}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub mod event_matcher;
 pub mod expiry;
 pub mod expression;
 pub mod geoip;
+mod host;
 pub mod mappings;
 pub mod password;
 pub mod reputation;
@@ -16,10 +17,20 @@ pub mod unique_password;
 pub use crate::identity::EngineMode;
 use crate::model::Kind as _;
 
+/// What the server calls itself where policies and expressions ask others.
+const USER_AGENT: &str = concat!("gatewright/", env!("CARGO_PKG_VERSION"));
+
 /// What policies of a kind do; a line for each kind.
 fn behaviour(kind: &str) -> Option<&'static dyn engine::Policy> {
     Some(match kind {
         dummy::DummyPolicy::NAME => &dummy::Behaviour,
+        event_matcher::EventMatcherPolicy::NAME => &event_matcher::Behaviour,
+        expiry::PasswordExpiryPolicy::NAME => &expiry::Behaviour,
+        expression::ExpressionPolicy::NAME => &expression::Behaviour,
+        geoip::GeoIpPolicy::NAME => &geoip::Behaviour,
+        password::PasswordPolicy::NAME => &password::Behaviour,
+        reputation::ReputationPolicy::NAME => &reputation::Behaviour,
+        unique_password::UniquePasswordPolicy::NAME => &unique_password::Behaviour,
         _ => return None,
     })
 }

@@ -1,8 +1,10 @@
 //! The kind `authentik_policies_reputation.reputationpolicy`: passes for those with a bad record.
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::engine::{Policy, PolicyContext, PolicyError, Verdict};
 use crate::model::{Family, Key, Kind, Report};
 
 /// Passes when the reputation is bad: it *triggers* what it is bound to, for example a captcha stage. A failed sign-in
@@ -48,5 +50,30 @@ impl Kind for ReputationPolicy {
         if !self.check_ip && !self.check_username {
             report.error("check_ip", "the policy counts nothing; set check_ip or check_username to true");
         }
+    }
+}
+
+/// Key of the context: the name that was typed where it belongs to nobody, or whose owner is not to be told.
+const TYPED: &str = "pending_user_identifier";
+
+/// Sums the points up.
+pub(super) struct Behaviour;
+
+#[async_trait]
+impl Policy for Behaviour {
+    async fn judge(&self, at: &mut PolicyContext<'_, '_>) -> Result<Verdict, PolicyError> {
+        let declared: ReputationPolicy = at.declared()?;
+        let request = &*at.request;
+        // A name that belongs to nobody has a record as well, so that guessing names costs the same.
+        let typed = || request.context.get(TYPED).and_then(|typed| typed.as_text());
+        let name = Some(request.subject.username()).filter(|name| !name.is_empty()).or_else(typed);
+        let name = name.filter(|_| declared.check_username);
+        let address = request.visit.map(|visit| visit.client).filter(|_| declared.check_ip);
+        let score = match (name, address) {
+            // Nothing to look up is no record, and not the records of all.
+            (None, None) => 0,
+            _ => at.world.store().reputation(name, address, at.world.now()).await?,
+        };
+        Ok(Verdict::silent(score <= i64::from(declared.threshold)))
     }
 }

@@ -1,9 +1,17 @@
 //! The kind `authentik_policies_unique_password.uniquepasswordpolicy` (2025.4): refuses passwords used before.
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Family, Key, Kind, Report};
+use super::{
+    engine::{Policy, PolicyContext, PolicyError, Verdict},
+    password,
+};
+use crate::{
+    model::{Family, Key, Kind, Report, SecretState},
+    store::check_password,
+};
 
 /// Refuses a new password that the user has used before.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -45,5 +53,34 @@ impl Kind for UniquePasswordPolicy {
         if self.num_historical_passwords == 0 {
             report.warn("num_historical_passwords", "no earlier password is compared, so the policy always passes");
         }
+    }
+}
+
+/// Compares a new password with the present one and those before it.
+pub(super) struct Behaviour;
+
+#[async_trait]
+impl Policy for Behaviour {
+    async fn judge(&self, at: &mut PolicyContext<'_, '_>) -> Result<Verdict, PolicyError> {
+        let declared: UniquePasswordPolicy = at.declared()?;
+        let Some(password) = password::typed(at.request, &declared.password_field) else {
+            return Ok(Verdict::failing("Password not set in context"));
+        };
+        // Whoever is about to get an account has used no password yet.
+        let Some(person) = at.request.subject.person() else { return Ok(Verdict::silent(true)) };
+        let wanted = usize::try_from(declared.num_historical_passwords).unwrap_or(0);
+        let mut hashes = match person.object.secrets.get("password") {
+            Some(SecretState::Password(hash)) => vec![hash.clone()],
+            _ => Vec::new(),
+        };
+        hashes.extend(at.world.store().former_passwords(person.id(), wanted).await?);
+        hashes.truncate(wanted);
+        for hash in &hashes {
+            let same = check_password(hash, &password).await.map_err(|error| PolicyError::Broken(error.to_string()))?;
+            if same {
+                return Ok(Verdict::failing("This password was used before. Please choose another one."));
+            }
+        }
+        Ok(Verdict::silent(true))
     }
 }

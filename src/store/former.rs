@@ -12,7 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Key, StoreError,
+    Key, Store, StoreError,
     audit::{self, ChangeRecord},
     changeset::Ownership,
     error::Doing,
@@ -133,5 +133,33 @@ impl Reader {
                 Ok(Undoable { change, former })
             })
             .collect()
+    }
+}
+
+/// Changes of one object that are gone through for its former secrets.
+const DEPTH: i64 = 1000;
+
+impl Store {
+    /// Hashes of the passwords that a user had before the present one, latest first, as far as they are kept.
+    ///
+    /// # Errors
+    /// When the database fails, or what was kept was altered.
+    pub async fn former_passwords(&self, user: Uuid, limit: usize) -> Result<Vec<String>, StoreError> {
+        const DOING: &str = "reading former passwords";
+        const QUERY: &str = "SELECT f.seq, f.sealed FROM change c JOIN former f ON f.seq = c.seq \
+            WHERE c.object = $1 ORDER BY c.seq DESC LIMIT $2";
+        let mut hashes = Vec::new();
+        for row in self.look(Statement::new(QUERY).bind(user).bind(DEPTH), DOING).await? {
+            if hashes.len() >= limit {
+                break;
+            }
+            let seq = row.int(0).doing(DOING)?;
+            let former = open(self.key(), seq, &row.bytes(1).doing(DOING)?)?;
+            hashes.extend(former.secrets.into_values().filter_map(|secret| match secret {
+                FormerSecret::Password(hash) => Some(hash),
+                FormerSecret::Nothing | FormerSecret::Sealed { .. } => None,
+            }));
+        }
+        Ok(hashes)
     }
 }

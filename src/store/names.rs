@@ -30,6 +30,18 @@ pub struct LastName {
 }
 
 impl Store {
+    /// How many objects there are of some kinds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_of(&self, kinds: &[&str]) -> Result<i64, StoreError> {
+        const DOING: &str = "counting objects";
+        let kinds = List::Values(kinds.iter().map(|kind| Value::from(*kind)).collect());
+        let query = Statement::with_lists(&["SELECT COUNT(*) FROM object WHERE kind IN ({})"], Vec::new(), vec![kinds]);
+        let rows = self.look(query, DOING).await?;
+        rows.first().map_or(Ok(0), |row| row.int(0)).doing(DOING)
+    }
+
     /// Kinds and names of objects according to the change log; those that it does not know are left out.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod reconcile;
 mod rules;
 mod schemas;
 mod spec30;
+mod stages;
 mod store;
 mod support;
 mod web;

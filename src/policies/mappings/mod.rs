@@ -1,6 +1,7 @@
 //! Property mappings: expressions that shape data on its way to a provider or from a source.
 
 pub mod entra;
+pub mod evaluate;
 pub mod google_workspace;
 pub mod kerberos_source;
 pub mod ldap_source;
