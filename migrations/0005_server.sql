@@ -119,3 +119,8 @@ CREATE TABLE latch (
   name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   at BIGINT NOT NULL
 );
+
+-- What people type to say who they are, in small letters.
+CREATE INDEX user_by_username ON object (lower(attrs ->> 'username')) WHERE kind = 'authentik_core.user';
+CREATE INDEX user_by_email ON object (lower(attrs ->> 'email')) WHERE kind = 'authentik_core.user';
+CREATE INDEX user_by_upn ON object (lower(attrs -> 'attributes' ->> 'upn')) WHERE kind = 'authentik_core.user';

@@ -7,5 +7,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Started by the server itself for expressions that its own process must not run; no command for people.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == gatewright::expression::worker::ARGUMENT) {
+        return gatewright::expression::worker::main();
+    }
     gatewright::cli::main()
 }

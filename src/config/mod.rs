@@ -24,6 +24,7 @@ mod error;
 mod file;
 mod keys;
 mod load;
+pub mod lookups;
 pub mod log;
 mod secret;
 #[cfg(test)]
@@ -70,6 +71,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Map<String, Value>>,
     /// What the server may connect to.
     pub egress: egress::Egress,
+    /// Files in which policies look things up.
+    pub lookups: lookups::Lookups,
     /// The log.
     pub log: log::Log,
     #[serde(skip)]
@@ -87,6 +90,7 @@ impl Default for Config {
             cache: None,
             sources: BTreeMap::new(),
             egress: egress::Egress::default(),
+            lookups: lookups::Lookups::default(),
             log: log::Log::default(),
             rows: Vec::new(),
         }

@@ -7,9 +7,20 @@
 //!
 //! The engine behind it is private to this module; `docs/decisions/0008-expressions.md` tells which and why.
 
+mod bridge;
+mod builtins;
+mod calls;
 mod host;
 mod lookup;
+mod prelude;
+mod program;
+mod pure;
+mod rewrite;
+mod run;
+mod session;
 mod value;
+mod weight;
+pub mod worker;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -18,6 +29,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     host::{Answer, Call, Condition, Host, HostError, HttpBody, HttpCall, Names, ObjectRef, Query, Relate, Step},
     lookup::{Lookup, Test},
+    program::{Program, compile},
+    run::evaluate,
     value::{Handle, Map, TimeDelta, Value},
 };
 

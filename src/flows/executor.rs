@@ -529,7 +529,12 @@ impl Executor<'_> {
     }
 
     async fn store(&mut self, running: &mut Running) -> Result<Saved, StoreError> {
+        let before = self.seat.session.id;
         sessions::ensure(self.world, self.seat).await?;
+        if self.seat.session.id != before {
+            // The session ended on the way; in the one that follows, the flow is not stored yet.
+            running.execution.version = 0;
+        }
         running.execution.state = serde_json::to_value(&running.plan).unwrap_or(Json::Null);
         let content = running.new.then_some(&*running.slice.content);
         let session = self.seat.session.id;

@@ -3,6 +3,7 @@
 
 pub mod application;
 pub mod application_entitlement;
+pub mod attempts;
 pub mod avatar;
 pub mod bearer;
 pub mod blueprint_instance;
@@ -10,6 +11,7 @@ pub mod brand;
 pub mod certificate_key_pair;
 mod engine_mode;
 pub mod event;
+pub mod events;
 pub mod group;
 pub mod initial_permissions;
 pub mod license;
@@ -21,6 +23,7 @@ pub mod notification_transport;
 pub mod notification_webhook_mapping;
 pub mod object_permission;
 pub mod person;
+pub mod place;
 pub mod role;
 pub mod schedule;
 pub mod sessions;

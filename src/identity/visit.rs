@@ -84,6 +84,8 @@ pub struct SessionData {
     pub method: String,
     /// See `method`.
     pub method_args: Map<String, Value>,
+    /// What checked the password: the dotted name that `user_backend` has.
+    pub backend: String,
     /// Address at the last request.
     pub address: Option<IpAddr>,
     /// Client program at the last request.
@@ -94,8 +96,10 @@ pub struct SessionData {
     pub geoip_binding: String,
     /// Whether the cookie goes when the browser is closed.
     pub until_closed: bool,
-    /// Who really sits there, while somebody is impersonated.
+    /// Who really sits there, while somebody is impersonated: whose session it is.
     pub impersonator: Option<Uuid>,
+    /// Who is impersonated.
+    pub impersonated: Option<Uuid>,
     /// Messages to be shown on the next page.
     pub messages: Vec<Message>,
     /// Plans of the flow that was last walked through, one for each stage that was passed, for the inspector.
@@ -122,6 +126,8 @@ pub struct Seat {
     pub data: SessionData,
     /// Who is signed in, and active; while somebody is impersonated, that person.
     pub person: Option<Arc<Person>>,
+    /// The cookie's content under which the session is in the database.
+    pub known: Option<String>,
     /// The cookie's new content, when it changes.
     pub token: Option<String>,
     /// Whether it is in the database.
@@ -142,6 +148,7 @@ impl Seat {
             session,
             data: SessionData { until_closed: true, ..SessionData::default() },
             person: None,
+            known: None,
             token: None,
             stored: false,
             ended: false,

@@ -5,14 +5,15 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use uuid::Uuid;
 
-use super::person::Person;
+use super::{person::Person, place::Places};
 use crate::{
-    base::clock::Clock,
+    base::{clock::Clock, egress::Egress},
     blueprint::drive,
     model::{Model, Need, Registry},
     store::{Store, StoreError},
@@ -20,6 +21,17 @@ use crate::{
 
 /// People that are kept at most; beyond, all are forgotten and looked up again.
 const PEOPLE: usize = 10_000;
+
+/// What the server has at hand besides the store.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// What it may connect to because of what is declared.
+    pub egress: Egress,
+    /// Where addresses are.
+    pub places: Places,
+    /// File of passwords known from leaks; without one, a server on the internet is asked.
+    pub breached_passwords: Option<PathBuf>,
+}
 
 /// The server's state behind all requests. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +43,7 @@ struct Inner {
     store: Store,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
+    means: Means,
     model: RwLock<Option<Arc<Model>>>,
     /// Held while a new model is loaded, so that one request does it for all.
     loading: tokio::sync::Mutex<()>,
@@ -38,12 +51,18 @@ struct Inner {
 }
 
 impl World {
-    /// A world on a store.
+    /// A world on a store, with nothing at hand but the public internet.
     pub fn new(store: Store, registry: Arc<Registry>, clock: Arc<dyn Clock>) -> World {
+        World::equipped(store, registry, clock, Means::default())
+    }
+
+    /// A world on a store.
+    pub fn equipped(store: Store, registry: Arc<Registry>, clock: Arc<dyn Clock>, means: Means) -> World {
         let inner = Inner {
             store,
             registry,
             clock,
+            means,
             model: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
             people: Mutex::default(),
@@ -59,6 +78,11 @@ impl World {
     /// The kinds.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.inner.registry
+    }
+
+    /// What the server has at hand besides the store.
+    pub fn means(&self) -> &Means {
+        &self.inner.means
     }
 
     /// Microseconds since 1970.

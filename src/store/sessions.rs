@@ -33,6 +33,9 @@ pub struct Session {
 pub struct SessionWrite<'a> {
     /// The session.
     pub session: &'a Session,
+    /// The cookie's content under which the session was found; none for a session that is new. The write fails when it is
+    /// another one meanwhile.
+    pub known: Option<&'a str>,
     /// The new cookie's content, when it changes; a session that is new needs one.
     pub token: Option<&'a str>,
     /// The people's other sessions end with this write.
@@ -64,36 +67,44 @@ impl Store {
         rows.iter().map(|row| self.open_session(row)).collect()
     }
 
-    /// Writes a session, new or known. Gives false when it was to be changed and has ended meanwhile.
+    /// Writes a session, new or known. Gives false, and writes nothing, when a known one has ended meanwhile or goes by
+    /// another cookie: whoever rotated it knew more, as of who is signed in.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or a session is new and has no cookie.
     pub async fn put_session(&self, write: &SessionWrite<'_>) -> Result<bool, StoreError> {
-        let SessionWrite { session, token, end_others } = write;
+        let SessionWrite { session, known, token, end_others } = write;
+        let Some(token) = token.or(*known) else {
+            return Err(StoreError::Corrupt { what: format!("the new session {}", session.id) });
+        };
         let data = self.seal_session(session)?;
         let mut turn = self.begin_churn().await?;
         let person = Value::MaybeText(session.person.map(|person| person.to_string()));
-        let written = match token {
-            Some(token) => {
-                let upsert = "INSERT INTO session (id, token, person, created, used, expires, data) \
-                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET token = excluded.token, \
-                    person = excluded.person, used = excluded.used, expires = excluded.expires, data = excluded.data";
-                let statement = Statement::new(upsert).bind(session.id).bind(digest(token)).bind(person);
+        let written = match known {
+            None => {
+                let insert = "INSERT INTO session (id, token, person, created, used, expires, data) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                let statement = Statement::new(insert).bind(session.id).bind(digest(token)).bind(person);
                 statement.bind(session.created).bind(session.used).bind(session.expires).bind(data)
             }
-            None => {
-                let update = "UPDATE session SET person = $1, used = $2, expires = $3, data = $4 WHERE id = $5";
-                let statement = Statement::new(update).bind(person).bind(session.used).bind(session.expires);
-                statement.bind(data).bind(session.id)
+            Some(known) => {
+                let update = "UPDATE session SET token = $1, person = $2, created = $3, used = $4, expires = $5, \
+                    data = $6 WHERE id = $7 AND token = $8";
+                let statement = Statement::new(update).bind(digest(token)).bind(person).bind(session.created);
+                let statement = statement.bind(session.used).bind(session.expires).bind(data);
+                statement.bind(session.id).bind(digest(known))
             }
         };
-        let written = turn.tx.execute(written).await.doing(WRITING)?;
-        if *end_others && let Some(person) = session.person {
+        let written = turn.tx.execute(written).await.doing(WRITING)? > 0;
+        if written
+            && *end_others
+            && let Some(person) = session.person
+        {
             let others = Statement::new("DELETE FROM session WHERE person = $1 AND id <> $2");
             turn.tx.execute(others.bind(person).bind(session.id)).await.doing("ending sessions")?;
         }
         turn.tx.commit().await.doing(WRITING)?;
-        Ok(written > 0)
+        Ok(written)
     }
 
     /// Notes that a session was used.
