@@ -24,8 +24,8 @@ mod error;
 mod file;
 mod keys;
 mod load;
-pub mod lookups;
 pub mod log;
+pub mod lookups;
 mod secret;
 #[cfg(test)]
 mod tests;

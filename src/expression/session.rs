@@ -6,8 +6,8 @@ use std::{collections::HashMap, time::Duration};
 
 use monty::RunProgress;
 use monty_types::{
-    ExcType, ExtFunctionResult, MontyException, MontyObject, MontyUuid, NameLookupResult, OsFunctionCall, 
-    PrintWriter, PrintWriterCallback, ResourceLimits, ResourceTracker,
+    ExcType, ExtFunctionResult, MontyException, MontyObject, MontyUuid, NameLookupResult, OsFunctionCall, PrintWriter,
+    PrintWriterCallback, ResourceLimits, ResourceTracker,
 };
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,7 @@ pub mod authenticator_webauthn;
 pub mod captcha;
 pub mod consent;
 pub mod deny;
+pub mod devices;
 pub mod dummy;
 pub mod duo_device;
 pub mod email;
@@ -20,6 +21,8 @@ pub mod invitation;
 pub mod invitation_stage;
 mod mail;
 pub mod mutual_tls;
+mod one_time;
+mod passkey;
 pub mod password;
 pub mod prompt;
 pub mod prompt_stage;
@@ -28,11 +31,13 @@ pub mod sms_device;
 pub mod source;
 pub mod static_device;
 pub mod totp_device;
+mod trusted_browser;
 pub mod user_consent;
 pub mod user_delete;
 pub mod user_login;
 pub mod user_logout;
 pub mod user_write;
+mod validation;
 pub mod webauthn_device;
 
 use crate::{
@@ -47,6 +52,10 @@ use crate::{
 pub fn table() -> StageTable {
     let stages: [(&'static str, &'static dyn Stage); _] = [
         (PASSING_REDIRECT, &redirect::Passing),
+        (authenticator_static::AuthenticatorStaticStage::NAME, &authenticator_static::Behaviour),
+        (authenticator_totp::AuthenticatorTotpStage::NAME, &authenticator_totp::Behaviour),
+        (authenticator_validate::AuthenticatorValidateStage::NAME, &validation::Behaviour),
+        (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &authenticator_webauthn::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
     ];
