@@ -8,6 +8,7 @@ pub mod authenticator_static;
 pub mod authenticator_totp;
 pub mod authenticator_validate;
 pub mod authenticator_webauthn;
+mod backends;
 pub mod captcha;
 pub mod consent;
 pub mod deny;
@@ -25,6 +26,7 @@ mod one_time;
 mod passkey;
 pub mod password;
 pub mod prompt;
+mod prompt_field;
 pub mod prompt_stage;
 pub mod redirect;
 pub mod sms_device;
@@ -58,6 +60,11 @@ pub fn table() -> StageTable {
         (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &authenticator_webauthn::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
+        (identification::IdentificationStage::NAME, &identification::Behaviour),
+        (password::PasswordStage::NAME, &password::Behaviour),
+        (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
+        (user_login::UserLoginStage::NAME, &user_login::Behaviour),
+        (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
     ];
     StageTable::new(stages)
 }
