@@ -122,8 +122,8 @@ fn may_answer(declared: &AuthenticatorValidateStage, device: &Device) -> bool {
     }
 }
 
-async fn not_configured(at: &mut StageContext<'_>, declared: AuthenticatorValidateStage) -> Result<Found, StageError> {
-    Ok(match declared.not_configured_action {
+fn not_configured(at: &StageContext<'_>, action: NotConfiguredAction) -> Result<Found, StageError> {
+    Ok(match action {
         NotConfiguredAction::Skip => Found::Decided(at.done()?),
         NotConfiguredAction::Deny => {
             Found::Decided(Next::Refused("No (allowed) MFA authenticator configured.".to_owned()))
