@@ -12,6 +12,7 @@ mod backends;
 pub mod captcha;
 pub mod consent;
 pub mod deny;
+pub mod devices;
 pub mod dummy;
 pub mod duo_device;
 pub mod email;
@@ -21,6 +22,8 @@ pub mod invitation;
 pub mod invitation_stage;
 mod mail;
 pub mod mutual_tls;
+mod one_time;
+mod passkey;
 pub mod password;
 pub mod prompt;
 mod prompt_field;
@@ -30,12 +33,14 @@ pub mod sms_device;
 pub mod source;
 pub mod static_device;
 pub mod totp_device;
+mod trusted_browser;
 pub mod user_consent;
 mod user_data;
 pub mod user_delete;
 pub mod user_login;
 pub mod user_logout;
 pub mod user_write;
+mod validation;
 pub mod webauthn_device;
 
 use crate::{
@@ -52,6 +57,10 @@ pub fn table() -> StageTable {
         (PASSING_REDIRECT, &redirect::Passing),
         (captcha::CaptchaStage::NAME, &captcha::Behaviour),
         (consent::ConsentStage::NAME, &consent::Behaviour),
+        (authenticator_static::AuthenticatorStaticStage::NAME, &authenticator_static::Behaviour),
+        (authenticator_totp::AuthenticatorTotpStage::NAME, &authenticator_totp::Behaviour),
+        (authenticator_validate::AuthenticatorValidateStage::NAME, &validation::Behaviour),
+        (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &authenticator_webauthn::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
         (identification::IdentificationStage::NAME, &identification::Behaviour),

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod devices;
 mod editing;
 mod engine;
 mod export;
