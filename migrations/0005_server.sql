@@ -97,8 +97,30 @@ CREATE TABLE person_state (
   password_changed BIGINT
 );
 
+-- What using a device leaves behind. "position" only grows: the last time step of which a code was accepted, or the
+-- device's own count of its signatures. "drift" is by how many steps its clock differs.
+CREATE TABLE device_use (
+  device TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+  position BIGINT NOT NULL,
+  drift BIGINT NOT NULL,
+  used BIGINT NOT NULL
+);
+
+-- Codes that are good once and were used, by their SHA-256.
+CREATE TABLE burnt_code (
+  device TEXT COLLATE "C" NOT NULL,
+  code TEXT COLLATE "C" NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (device, code)
+);
+
 -- Things that happen once in the life of a database.
 CREATE TABLE latch (
   name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   at BIGINT NOT NULL
 );
+
+-- What people type to say who they are, in small letters.
+CREATE INDEX user_by_username ON object (lower(attrs ->> 'username')) WHERE kind = 'authentik_core.user';
+CREATE INDEX user_by_email ON object (lower(attrs ->> 'email')) WHERE kind = 'authentik_core.user';
+CREATE INDEX user_by_upn ON object (lower(attrs -> 'attributes' ->> 'upn')) WHERE kind = 'authentik_core.user';

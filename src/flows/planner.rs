@@ -119,7 +119,12 @@ impl Planning<'_> {
         Ok(judgement.passing)
     }
 
-    fn check_requirement(&self, context: &Map) -> Result<(), PlanError> {
+    /// Checks the flow's demand on who is signed in, for those who plan with a context that is trusted and demand it all the
+    /// same.
+    ///
+    /// # Errors
+    /// When it is not met.
+    pub fn check_requirement(&self, context: &Map) -> Result<(), PlanError> {
         let declared = serde_json::from_value(Json::Object(self.slice.flow.attrs.clone()));
         // Settings that cannot be read demand more than anybody has.
         let Ok(Flow { authentication, .. }) = declared else {

@@ -51,7 +51,7 @@ pub async fn bearer(
     let tokens = reader.by_secret(kind, "key", &store.key().digest(key)).await?;
     let mut model = Model::partial(registry.clone(), reader.instance(), reader.revision());
     for token in reader.load_ids(registry, tokens).await? {
-        if !is_good(&token, now_us) {
+        if !is_good(&token, Intent::Api, now_us) {
             continue;
         }
         loop {
@@ -66,8 +66,8 @@ pub async fn bearer(
     Ok(None)
 }
 
-/// Whether a token is one for the API and still lives.
-fn is_good(token: &Object, now_us: i64) -> bool {
+/// Whether a token is one of an intent and still lives.
+pub fn is_good(token: &Object, wanted: Intent, now_us: i64) -> bool {
     let Ok(intent) = serde_json::from_value::<Intent>(token.attrs.get("intent").cloned().unwrap_or_default()) else {
         return false;
     };
@@ -77,7 +77,7 @@ fn is_good(token: &Object, now_us: i64) -> bool {
         Some(text) => timestamp::parse(&text).map_or(i64::MIN, |time| time.as_microsecond()),
         None => token.created.saturating_add(DEFAULT_LIFE),
     };
-    intent == Intent::Api && (!expiring || now_us < ends)
+    intent == wanted && (!expiring || now_us < ends)
 }
 
 /// The active user of a token.

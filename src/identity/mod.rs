@@ -3,6 +3,7 @@
 
 pub mod application;
 pub mod application_entitlement;
+pub mod attempts;
 pub mod avatar;
 pub mod bearer;
 pub mod blueprint_instance;

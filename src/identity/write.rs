@@ -6,10 +6,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::world::World;
 use crate::{
-    model::{KindInfo, Object, object},
+    model::{KindInfo, Model, Need, Object, OnDelete, Reference, object},
     store::{
         StoreError,
         changeset::{Changeset, FieldChange, Precondition, Row, Run, SecretWrite, Write},
@@ -99,6 +100,50 @@ pub async fn commit(world: &World, author: &Author, edits: Vec<Edit>) -> Result<
         ..Run::default()
     };
     world.store().commit(world.registry(), &changes, world.now()).await.map(drop)
+}
+
+/// The writes that delete an object, with those that follow from it: what belongs to it goes along, and what else refers to it
+/// lets go. What must not be left without it stays as it is, and then [`commit`] reports it as dangling.
+///
+/// # Errors
+/// What the model does not hold.
+pub fn deletion(model: &Model, root: &Arc<Object>) -> Result<Vec<Edit>, Need> {
+    let registry = model.registry();
+    let mut gone: Vec<Arc<Object>> = vec![root.clone()];
+    let mut changed: BTreeMap<Uuid, (Arc<Object>, Object)> = BTreeMap::new();
+    let mut at = 0;
+    while let Some(object) = gone.get(at).cloned() {
+        at += 1;
+        let info = registry.get(object.kind);
+        for kind in registry.kinds() {
+            let of_this = |reference: &&Reference| reference.inverse.is_none() && info.is_a(reference.target);
+            for reference in kind.references.iter().filter(of_this) {
+                for id in model.referrers(kind.index, reference.field, object.id)? {
+                    let Some(holder) = model.get(id)?.cloned() else { continue };
+                    if holder.kind != kind.index || gone.iter().any(|object| object.id == id) {
+                        continue;
+                    }
+                    match (reference.many, reference.on_delete) {
+                        (false, OnDelete::Cascade) => gone.push(holder),
+                        (false, OnDelete::Protect) => {}
+                        _ => {
+                            let (_, after) =
+                                changed.entry(id).or_insert_with(|| (holder.clone(), Object::clone(&holder)));
+                            let left: Vec<Uuid> = after.targets(reference.field).to_vec();
+                            let left: Vec<Uuid> = left.into_iter().filter(|target| *target != object.id).collect();
+                            after.edges.remove(reference.field);
+                            if !left.is_empty() {
+                                after.edges.insert(reference.field, left);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    changed.retain(|id, _| gone.iter().all(|object| object.id != *id));
+    let updates = changed.into_values().map(|(before, after)| Edit::Update { before, after, secrets: BTreeMap::new() });
+    Ok(updates.chain(gone.into_iter().map(Edit::Delete)).collect())
 }
 
 fn row(kind: &KindInfo, object: Object, secrets: BTreeMap<&'static str, SecretWrite>) -> Row {

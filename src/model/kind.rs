@@ -37,6 +37,10 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Default + Send + Syn
     /// Names that the reference system's API shows for this kind but nobody can write; given in a
     /// blueprint they are ignored with a warning. Names in [`COMMON_READ_ONLY`] need not be repeated.
     const READ_ONLY: &'static [&'static str] = &[];
+    /// Fields of the struct that only the server writes: stored like the others, references and secrets among them, but
+    /// no part of documents, schemas or exports. Given in a blueprint they are ignored with a warning, as those of
+    /// [`Kind::READ_ONLY`] are.
+    const SERVER_ONLY: &'static [&'static str] = &[];
     /// Whether API keys of this kind are integers (users, providers, devices).
     const NUMBERED: bool = false;
     /// Whether objects of the kind are all kept in memory or looked up when needed.

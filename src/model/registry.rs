@@ -85,8 +85,8 @@ pub struct KindInfo {
     pub generated: &'static [Generated],
     /// See [`Kind::CHANGES`].
     pub changes: &'static [Change],
-    /// See [`Kind::READ_ONLY`].
-    pub read_only: &'static [&'static str],
+    /// Names that documents cannot write: [`Kind::READ_ONLY`] and [`Kind::SERVER_ONLY`].
+    pub read_only: Vec<&'static str>,
     /// See [`Kind::NUMBERED`].
     pub numbered: bool,
     /// See [`Kind::RESIDENCY`].
@@ -95,7 +95,7 @@ pub struct KindInfo {
     pub meta: bool,
     /// See [`Kind::NOT_CREATABLE`].
     pub not_creatable: Option<&'static str>,
-    /// Attributes in declaration order.
+    /// Attributes that documents may write, in declaration order.
     pub fields: FastIndexMap<String, FieldInfo>,
     secrets: Vec<(&'static str, SecretMode)>,
     check: Check,
@@ -356,12 +356,15 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         .iter()
         .chain(K::KEYS.iter().flat_map(|key| key.fields))
         .chain(K::REFERENCES.iter().map(|reference| &reference.field))
-        .chain(K::GENERATED.iter().map(|generated| &generated.field));
+        .chain(K::GENERATED.iter().map(|generated| &generated.field))
+        .chain(K::SERVER_ONLY);
     for field in named {
         if !fields.contains_key(*field) {
             return wrong(format!("the declaration names {field}, which the struct does not have"));
         }
     }
+    // They are stored by what `references` and `secrets` say; whatever is offered to or taken from people looks here.
+    fields.retain(|name, _| !K::SERVER_ONLY.contains(&name.as_str()));
     for change in K::CHANGES {
         let (theirs, ours) = match change {
             Change::Renamed { from, to, .. } => (Some(*from), Some(*to)),
@@ -385,7 +388,7 @@ fn describe<K: Kind>() -> Result<KindInfo, RegistryError> {
         references: K::REFERENCES,
         generated: K::GENERATED,
         changes: K::CHANGES,
-        read_only: K::READ_ONLY,
+        read_only: K::READ_ONLY.iter().chain(K::SERVER_ONLY).copied().collect(),
         numbered: K::NUMBERED,
         residency: K::RESIDENCY,
         meta: K::META,

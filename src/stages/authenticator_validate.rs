@@ -1,4 +1,5 @@
-//! The kind `authentik_stages_authenticator_validate.authenticatorvalidatestage`: asks for a second factor.
+//! The kind `authentik_stages_authenticator_validate.authenticatorvalidatestage`: asks for a second factor. What it does is
+//! in `validation`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ pub enum NotConfiguredAction {
 }
 
 /// A class of devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceClass {
     /// Recovery codes.
@@ -102,6 +103,20 @@ pub enum DeviceClass {
     Sms,
     /// Codes by mail (2025.2).
     Email,
+}
+
+impl DeviceClass {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeviceClass::Static => "static",
+            DeviceClass::Totp => "totp",
+            DeviceClass::Webauthn => "webauthn",
+            DeviceClass::Duo => "duo",
+            DeviceClass::Sms => "sms",
+            DeviceClass::Email => "email",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,23 @@
 //! The kind `authentik_stages_identification.identificationstage`: asks who someone is.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
+use super::{backends, password::PasswordStage};
+use crate::expression::{Map, Value};
+use crate::flows::{
+    challenge::{Answer, Challenge, Errors, NO_FIELD},
+    proof::Evidence,
+    stage::{Next, Stage, StageContext, StageError},
+};
+use crate::identity::{application::Application, person::Person};
 use crate::model::{Family, Key, Kind, Ref, Reference, Report};
+use crate::policies::engine::Subject;
+use crate::store::PersonField;
 
 /// Asks for a name or address and finds the user of it, or offers the sources that people can come from.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +109,163 @@ pub enum UserField {
     Username,
     /// The attribute `upn`, the user principal name of a directory.
     Upn,
+}
+
+/// Asks for a name, and finds the user of it.
+///
+/// Who has an account is not told where the stage pretends that everybody has one: found or not, the same look-up, the same
+/// work on the password and the same writes are done, and the same is answered.
+pub(super) struct Behaviour;
+
+/// What a flow knows of the person that it was about before, and that must not be taken for something about the next one.
+const OF_PERSON: [&str; 4] =
+    [backends::USER_BACKEND, backends::AUTH_METHOD, backends::AUTH_METHOD_ARGS, PENDING_IDENTIFIER];
+/// Key of the context: what was typed, to be shown in the place of the user.
+const PENDING_IDENTIFIER: &str = "pending_user_identifier";
+/// Longest name that is looked up, in characters.
+const LONGEST: usize = 254;
+
+#[async_trait]
+impl Stage for Behaviour {
+    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
+        let declared: IdentificationStage = at.declared()?;
+        Ok(Next::Ask(page(at, &declared).await?))
+    }
+
+    async fn answer(&self, at: &mut StageContext<'_>, answer: Answer) -> Result<Next, StageError> {
+        let declared: IdentificationStage = at.declared()?;
+        let mut errors = Errors::default();
+        let typed = answer.text("uid_field", &mut errors).map(|typed| typed.trim().to_owned());
+        let password = match answer.get("password") {
+            None => String::new(),
+            Some(Json::String(password)) => password.clone(),
+            Some(_) => {
+                errors.add("password", "Not a valid string.", "invalid");
+                String::new()
+            }
+        };
+        let Some(typed) = typed.filter(|_| errors.is_empty()) else {
+            return Ok(Next::Wrong(page(at, &declared).await?, errors));
+        };
+        let found = find(at, &declared, &typed).await?;
+        for key in OF_PERSON {
+            at.plan.context.shift_remove(key);
+        }
+        let subject = match found.clone() {
+            Some(person) => Subject::Person(person),
+            None => pretended(&typed),
+        };
+        at.set_pending(&subject);
+        if !declared.show_matched_user {
+            at.plan.context.insert(PENDING_IDENTIFIER.to_owned(), typed.as_str().into());
+        }
+        if let Some(stage) = at.targets("password_stage").first() {
+            let stage: PasswordStage = serde_json::from_value(Json::Object(stage.attrs.clone())).map_err(|error| {
+                StageError::Configuration { stage: at.name(), problem: format!("its password stage: {error}") }
+            })?;
+            return match backends::check(at, &subject, &stage.backends, &password).await? {
+                Some(backend) => Ok(Next::Passed(at.prove(Evidence::Password(backend.path().to_owned())))),
+                None => unknown(at, &declared).await,
+            };
+        }
+        if found.is_none() {
+            if !declared.pretend_user_exists || declared.user_fields.is_empty() {
+                backends::reputation(at, &typed, -1).await?;
+                return unknown(at, &declared).await;
+            }
+            // What a failure does to the name's reputation follows with the password, as it does for those who exist.
+        }
+        Ok(Next::Passed(at.prove(Evidence::Named)))
+    }
+}
+
+async fn unknown(at: &StageContext<'_>, declared: &IdentificationStage) -> Result<Next, StageError> {
+    let errors = Errors::coded(NO_FIELD, "Failed to authenticate.", "invalid");
+    Ok(Next::Wrong(page(at, declared).await?, errors))
+}
+
+/// Somebody who is not there.
+fn pretended(typed: &str) -> Subject {
+    let text = |name: &str| (name.to_owned(), Value::text(typed));
+    Subject::Unsaved(Map::from_iter([text("username"), text("email")]))
+}
+
+/// The user of what was typed. Where several have the same address, the name decides, then the exact spelling, then age.
+async fn find(
+    at: &StageContext<'_>,
+    declared: &IdentificationStage,
+    typed: &str,
+) -> Result<Option<Arc<Person>>, StageError> {
+    if typed.chars().count() > LONGEST {
+        return Ok(None);
+    }
+    let mut fields = declared.user_fields.clone();
+    fields.sort_by_key(|field| match field {
+        UserField::Username => 0,
+        UserField::Email => 1,
+        UserField::Upn => 2,
+    });
+    fields.dedup();
+    let mut best: Option<(bool, Arc<Person>)> = None;
+    for field in fields {
+        let stored = match field {
+            UserField::Username => PersonField::Username,
+            UserField::Email => PersonField::Email,
+            UserField::Upn => PersonField::Upn,
+        };
+        for id in at.world.store().people_by(stored, typed).await? {
+            let Some(person) = at.world.person(id).await? else { continue };
+            let value = match field {
+                UserField::Username => person.username(),
+                UserField::Email => person.email(),
+                UserField::Upn => person.attributes().get("upn").and_then(Json::as_str).unwrap_or_default(),
+            };
+            let exact = value == typed;
+            let better = best.as_ref().is_none_or(|(best_exact, _)| exact && !best_exact);
+            if better && (exact || declared.case_insensitive_matching) {
+                best = Some((exact, person));
+            }
+        }
+        if best.is_some() {
+            break;
+        }
+    }
+    Ok(best.map(|(_, person)| person))
+}
+
+async fn page(at: &StageContext<'_>, declared: &IdentificationStage) -> Result<Challenge, StageError> {
+    if !at.targets("captcha_stage").is_empty() {
+        let problem = "a captcha on the page of the name cannot be run by this release".to_owned();
+        return Err(StageError::Configuration { stage: at.name(), problem });
+    }
+    let designation = at.flow.text("designation").unwrap_or_default();
+    let mut fields = json!({
+        "user_fields": declared.user_fields,
+        "password_fields": !at.targets("password_stage").is_empty(),
+        "flow_designation": designation,
+        "primary_action": if designation == "authentication" { "Log in" } else { "Continue" },
+        // None of the sources has a sign-in of its own in this release, and what cannot be clicked is not offered.
+        "sources": [],
+        "show_source_labels": declared.show_source_labels,
+    });
+    if let Some(application) = at.seat.data.application {
+        let model = at.world.model().await?;
+        let kind = model.registry().find(Application::NAME).map(|kind| kind.index);
+        if let Some(application) = model.known(application).filter(|object| Some(object.kind) == kind) {
+            fields["application_pre"] = json!(application.text("name"));
+        }
+    }
+    let links = [
+        ("enroll_url", "enrollment_flow"),
+        ("recovery_url", "recovery_flow"),
+        ("passwordless_url", "passwordless_flow"),
+    ];
+    for (link, field) in links {
+        if let Some(flow) = at.targets(field).first() {
+            fields[link] = json!(at.page_of(flow));
+        }
+    }
+    Ok(Challenge::new("ak-stage-identification", fields).without_person())
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ pub mod authenticator_static;
 pub mod authenticator_totp;
 pub mod authenticator_validate;
 pub mod authenticator_webauthn;
+mod backends;
 pub mod captcha;
 pub mod consent;
 pub mod deny;
+pub mod devices;
 pub mod dummy;
 pub mod duo_device;
 pub mod email;
@@ -20,19 +22,25 @@ pub mod invitation;
 pub mod invitation_stage;
 mod mail;
 pub mod mutual_tls;
+mod one_time;
+mod passkey;
 pub mod password;
 pub mod prompt;
+mod prompt_field;
 pub mod prompt_stage;
 pub mod redirect;
 pub mod sms_device;
 pub mod source;
 pub mod static_device;
 pub mod totp_device;
+mod trusted_browser;
 pub mod user_consent;
+mod user_data;
 pub mod user_delete;
 pub mod user_login;
 pub mod user_logout;
 pub mod user_write;
+mod validation;
 pub mod webauthn_device;
 
 use crate::{
@@ -47,8 +55,23 @@ use crate::{
 pub fn table() -> StageTable {
     let stages: [(&'static str, &'static dyn Stage); _] = [
         (PASSING_REDIRECT, &redirect::Passing),
+        (captcha::CaptchaStage::NAME, &captcha::Behaviour),
+        (consent::ConsentStage::NAME, &consent::Behaviour),
+        (authenticator_static::AuthenticatorStaticStage::NAME, &authenticator_static::Behaviour),
+        (authenticator_totp::AuthenticatorTotpStage::NAME, &authenticator_totp::Behaviour),
+        (authenticator_validate::AuthenticatorValidateStage::NAME, &validation::Behaviour),
+        (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &authenticator_webauthn::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
+        (identification::IdentificationStage::NAME, &identification::Behaviour),
+        (invitation_stage::InvitationStage::NAME, &invitation_stage::Behaviour),
+        (password::PasswordStage::NAME, &password::Behaviour),
+        (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
+        (redirect::RedirectStage::NAME, &redirect::Behaviour),
+        (user_delete::UserDeleteStage::NAME, &user_delete::Behaviour),
+        (user_login::UserLoginStage::NAME, &user_login::Behaviour),
+        (user_logout::UserLogoutStage::NAME, &user_logout::Behaviour),
+        (user_write::UserWriteStage::NAME, &user_write::Behaviour),
     ];
     StageTable::new(stages)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Key, Kind};
 
 /// One field of a form that prompt stages show.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prompt {
     /// Name of the prompt, unique among prompts; users do not see it.

@@ -1,11 +1,22 @@
 //! The kind `authentik_stages_redirect.redirectstage`: sends the browser elsewhere.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::flows::stage::{Next, Stage, StageContext, StageError};
-use crate::model::{Family, Key, Kind, Ref, Reference, Report};
+use crate::expression::{Handle, Map};
+use crate::flows::{
+    executor,
+    planner::{DOES_NOT_APPLY, PlanError, Planning},
+    slice::Slice,
+    stage::{Next, Stage, StageContext, StageError},
+};
+use crate::identity::sessions;
+use crate::model::{Family, Key, Kind, Model, Object, Ref, Reference, Report};
+use crate::store::Execution;
 
 /// Sends the browser to a URL or on into another flow (2024.12).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +88,101 @@ pub enum Mode {
     Flow,
 }
 
+/// Sends somebody where an expression or the server itself wants it; nobody else can put this stage into a plan. The flow
+/// waits there until it is given up: it is no step that could be passed.
+pub(super) struct Passing;
+
+#[async_trait]
+impl Stage for Passing {
+    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
+        match at.settings.get("to").and_then(serde_json::Value::as_str) {
+            Some(to) => Ok(Next::Away(to.to_owned())),
+            None => Err(StageError::Failed("a redirect without an address".to_owned())),
+        }
+    }
+}
+
+/// Sends somebody to an address or on into another flow.
+pub(super) struct Behaviour;
+
+/// Where somebody is sent.
+enum Target {
+    Address(String),
+    Flow(Arc<Object>),
+}
+
+#[async_trait]
+impl Stage for Behaviour {
+    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
+        let declared: RedirectStage = at.declared()?;
+        match target(at, &declared).await? {
+            Some(Target::Address(url)) if !runs_script(&url) => Ok(Next::Away(url)),
+            Some(Target::Flow(flow)) => go_on_in(at, &declared, &flow).await,
+            _ => Ok(Next::Refused(String::new())),
+        }
+    }
+}
+
+/// The target that a policy gives, else the stage's own.
+async fn target(at: &StageContext<'_>, declared: &RedirectStage) -> Result<Option<Target>, StageError> {
+    if let Some(given) = at.plan.text("redirect_stage_target").filter(|given| !given.is_empty()) {
+        match given.strip_prefix("ak-flow://") {
+            None => return Ok(Some(Target::Address(given.to_owned()))),
+            Some(slug) => {
+                if let Some(flow) = executor::flow_named(&*at.world.model().await?, slug.trim_end_matches('/')) {
+                    return Ok(Some(Target::Flow(flow)));
+                }
+            }
+        }
+    }
+    Ok(match declared.mode {
+        Mode::Static => {
+            let url = declared.target_static.as_str();
+            (!url.is_empty()).then(|| Target::Address(url.to_owned()))
+        }
+        // As it is now and not as it was when this flow began: it begins only now.
+        Mode::Flow => match at.stage.and_then(|stage| stage.targets("target_flow").first().copied()) {
+            Some(flow) => at.world.model().await?.known(flow).cloned().map(Target::Flow),
+            None => None,
+        },
+    })
+}
+
+/// Begins the other flow in the place of this one. Its demand on who is signed in holds, whatever this flow knows; and what
+/// was shown in this flow counts in the other one if its context does.
+async fn go_on_in(at: &mut StageContext<'_>, declared: &RedirectStage, flow: &Arc<Object>) -> Result<Next, StageError> {
+    let mut context = if declared.keep_context { at.plan.context.clone() } else { Map::new() };
+    let from = Handle::new(at.world.registry().get(at.flow.kind).name, at.flow.id.to_string());
+    context.insert("is_redirected".to_owned(), from.into());
+    let mut model = Model::clone(&*at.world.model().await?);
+    let slice = at.world.ask(&mut model, |model| Slice::of(model, flow)).await?;
+    let visitor = at.visitor();
+    let planning = Planning { world: at.world, slice: &slice, visit: at.visit, visitor: &visitor, trusted: true };
+    let planned = match planning.check_requirement(&context) {
+        Ok(()) => planning.plan(context).await,
+        Err(error) => Err(error),
+    };
+    let mut plan = match planned {
+        Ok(plan) => plan,
+        Err(PlanError::NotApplicable(messages)) => {
+            return Ok(Next::Refused(if messages.is_empty() { DOES_NOT_APPLY.to_owned() } else { messages }));
+        }
+        Err(PlanError::Failed(error)) => return Err(error),
+    };
+    plan.pinned = at.plan.pinned;
+    if declared.keep_context {
+        plan.proofs.clone_from(&at.plan.proofs);
+    }
+    sessions::ensure(at.world, at.seat).await?;
+    let state = serde_json::to_value(&plan).map_err(|error| StageError::Failed(error.to_string()))?;
+    let execution = Execution { id: Uuid::new_v4(), flow: flow.id, slice: slice.digest.clone(), version: 0, state };
+    let (store, now) = (at.world.store(), at.world.now());
+    store.save_execution(at.seat.session.id, &execution, Some(&*slice.content), now).await?;
+    // This flow is over; the session holds the other one now.
+    at.plan.steps.clear();
+    Ok(Next::Away(at.page_of(flow)))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -100,20 +206,6 @@ mod tests {
             ),
         ] {
             assert_eq!(judge::<RedirectStage>(object.clone()), found, "{object}");
-        }
-    }
-}
-
-/// Sends somebody where an expression or the server itself wants it; nobody else can put this stage into a plan. The flow
-/// waits there until it is given up: it is no step that could be passed.
-pub(super) struct Passing;
-
-#[async_trait]
-impl Stage for Passing {
-    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
-        match at.settings.get("to").and_then(serde_json::Value::as_str) {
-            Some(to) => Ok(Next::Away(to.to_owned())),
-            None => Err(StageError::Failed("a redirect without an address".to_owned())),
         }
     }
 }

@@ -3,15 +3,27 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, Kind, Residency};
+use crate::model::{Key, Kind, Ref, Reference, Residency, SecretJson};
 
 /// A user's set of recovery codes, each good for one sign-in.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaticDevice {
     /// What the user calls the device, to tell several apart.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
+    /// Whose it is.
+    pub user: Ref,
+    /// Whether its user has shown to hold it; others are not asked for.
+    pub confirmed: bool,
+    /// SHA-256 of each code, as a list. Those that were used are remembered apart from it.
+    pub codes: SecretJson,
+}
+
+impl Default for StaticDevice {
+    fn default() -> Self {
+        StaticDevice { name: String::new(), user: Ref::default(), confirmed: true, codes: SecretJson::default() }
+    }
 }
 
 impl Kind for StaticDevice {
@@ -19,8 +31,9 @@ impl Kind for StaticDevice {
     const TITLE: &'static str = "Static device";
     const KEYS: &'static [Key] = &[];
     const REQUIRED: &'static [&'static str] = &["name"];
-    const READ_ONLY: &'static [&'static str] =
-        &["token_set", "user", "confirmed", "created", "last_updated", "last_used"];
+    const REFERENCES: &'static [Reference] = &[Reference::one("user", "authentik_core.user").cascade()];
+    const READ_ONLY: &'static [&'static str] = &["token_set", "created", "last_updated", "last_used"];
+    const SERVER_ONLY: &'static [&'static str] = &["user", "confirmed", "codes"];
     const NUMBERED: bool = true;
     const RESIDENCY: Residency = Residency::Paged;
     const NOT_CREATABLE: Option<&'static str> =

@@ -1,8 +1,12 @@
 //! The kind `authentik_stages_user_logout.userlogoutstage`: ends the session.
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::flows::stage::{Next, Stage, StageContext, StageError};
+use crate::identity::{events, sessions};
 use crate::model::{Family, Key, Kind};
 
 /// Ends the session of whoever is signed in.
@@ -20,4 +24,19 @@ impl Kind for UserLogoutStage {
     const FAMILIES: &'static [Family] = &[Family::Stage];
     const KEYS: &'static [Key] = &[Key::in_family(&["name"], Family::Stage)];
     const REQUIRED: &'static [&'static str] = &["name"];
+}
+
+/// Signs out whoever is signed in; nobody is, is fine as well.
+pub(super) struct Behaviour;
+
+#[async_trait]
+impl Stage for Behaviour {
+    async fn challenge(&self, at: &mut StageContext<'_>) -> Result<Next, StageError> {
+        let done = at.done();
+        if let Some(person) = sessions::sign_out(at.world, at.seat).await? {
+            let app = "authentik.stages.user_logout";
+            events::write(at.world, Some(at.visit), Some(&person), "logout", app, json!({})).await?;
+        }
+        done
+    }
 }

@@ -74,6 +74,15 @@ impl Store {
         Ok(Attempts { count: row.int(0).doing(DOING)?, since: row.int(1).doing(DOING)?, last })
     }
 
+    /// Takes back one attempt at a secret that turned out to be a success.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forgive_attempt(&self, scope: &str, subject: &str) -> Result<(), StoreError> {
+        let update = "UPDATE attempt SET count = count - 1 WHERE scope = $1 AND subject = $2 AND count > 0";
+        self.churn(Statement::new(update).bind(scope).bind(subject), "taking back an attempt").await.map(drop)
+    }
+
     /// Forgets the attempts at a secret, after a success.
     ///
     /// # Errors

@@ -20,7 +20,8 @@ use crate::{
     expression::{Handle, Map},
     flows::{
         challenge::Answer,
-        executor::{Executor, Reply, Sent, encode_query, flow_named, parse_query},
+        executor::{Executor, Reply, Sent, flow_named},
+        query,
         flow::Flow,
         plan::Plan,
         planner::PlanError,
@@ -50,8 +51,8 @@ async fn execute(call: &mut Call) -> Result<Response, Refusal> {
         true => Sent::Nothing,
         false => Sent::Answer(Answer(call.fields(Forms::JsonOrForm).await?)),
     };
-    let own = parse_query(&call.visit.query);
-    let query = own.iter().rev().find(|(name, _)| name == "query").map(|(_, value)| parse_query(value));
+    let own = query::parse(&call.visit.query);
+    let query = own.iter().rev().find(|(name, _)| name == "query").map(|(_, value)| query::parse(value));
     let slug = call.param("slug").to_owned();
     let reply = executor(call).run(&slug, query.unwrap_or_default(), sent).await?;
     Ok(match reply {
@@ -209,7 +210,7 @@ async fn cancel(call: &mut Call) -> Result<Response, Refusal> {
 /// Into the flow by which the person sets up a stage for themselves.
 async fn configure(call: &mut Call) -> Result<Response, Refusal> {
     let Some(person) = call.seat.person.clone() else {
-        let next = encode_query(&[("next".to_owned(), own_address(call))]);
+        let next = query::encode(&[("next".to_owned(), own_address(call))]);
         return Ok(found(&format!("/flows/-/default/authentication/?{next}")));
     };
     let model = call.site.world.model().await?;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod devices;
 mod editing;
 mod engine;
 mod export;
@@ -18,6 +19,7 @@ mod reconcile;
 mod rules;
 mod schemas;
 mod spec30;
+mod stages;
 mod store;
 mod support;
 mod web;

@@ -197,8 +197,12 @@ fn attributes(registry: &Registry, info: &KindInfo) -> Value {
         };
         properties.insert((*name).to_owned(), deprecated(schema, &message));
     }
-    let read_only: Vec<&str> =
-        COMMON_READ_ONLY.iter().chain(info.read_only).copied().filter(|name| !properties.contains_key(*name)).collect();
+    let read_only: Vec<&str> = COMMON_READ_ONLY
+        .iter()
+        .chain(&info.read_only)
+        .copied()
+        .filter(|name| !properties.contains_key(*name))
+        .collect();
     let mut schema = Map::new();
     schema.insert("type".into(), if info.meta { json!("object") } else { json!(["object", "null"]) });
     schema.insert("properties".into(), Value::Object(properties));

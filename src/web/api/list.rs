@@ -4,7 +4,7 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::{Value, json};
 
 use crate::{
-    flows::executor::parse_query,
+    flows::query,
     web::refusal::{Refusal, json_answer},
 };
 
@@ -26,7 +26,7 @@ impl Page {
     /// # Errors
     /// When the page is no number from 1 on.
     pub fn of(query: &str) -> Result<Page, Refusal> {
-        let query = parse_query(query);
+        let query = query::parse(query);
         let value = |name: &str| query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let size = value("page_size").and_then(|size| size.parse().ok()).filter(|size| *size > 0).unwrap_or(PAGE);
         let number = match value("page") {

@@ -257,16 +257,19 @@ fn what_leaves_a_way_in_is_not_refused() {
 }
 
 #[test]
-fn a_passkey_that_may_be_the_administrators_is_a_way_in() {
+fn a_passkey_of_the_administrator_is_a_way_in() {
     let mut lab = installed();
     let registry = lab.model.registry().clone();
     let kind = registry.find("authentik_stages_authenticator_webauthn.webauthndevice").expect("a kind").index;
     let like = Object::clone(&lab.one("authentik_core.user", "username", "akadmin"));
+    let mut attrs = like.attrs.clone();
+    attrs.insert("confirmed".to_owned(), true.into());
     let device = Object {
         id: uuid::Uuid::from_u128(7),
         kind,
         number: None,
-        edges: Default::default(),
+        attrs,
+        edges: [("user", vec![like.id])].into(),
         secrets: Default::default(),
         ..like
     };
@@ -277,7 +280,7 @@ fn a_passkey_that_may_be_the_administrators_is_a_way_in() {
     );
     let (found, _) = judge(&lab.model, &after(&lab, &list));
     let way = found.way.expect("there is a way");
-    assert_eq!(way.assuming, ["a device of the class `webauthn` is the user's"]);
+    assert_eq!(way.assuming, ["the user still has the device of the class `webauthn`"]);
 }
 
 #[test]

@@ -65,10 +65,9 @@ impl Walk<'_> {
         attributes.is_some_and(|all| all.contains_key("ldap_uniq") || all.contains_key("distinguishedName"))
     }
 
-    /// Whether the user may have a device of one of the classes, as an assumption.
+    /// Whether the user has a device of one of the classes; that it is still at hand is an assumption.
     pub(super) fn device(&self, classes: &[&str]) -> Result<Option<String>, Need> {
         let model = self.sight.model;
-        let mut need = None;
         for class in classes {
             let name = match *class {
                 "static" => StaticDevice::NAME,
@@ -80,14 +79,13 @@ impl Walk<'_> {
                 _ => continue,
             };
             let Some(info) = model.registry().find(name) else { continue };
-            // The model does not say whose a device is, so any may be the user's.
-            match model.of_kind(info.index).map(|mut devices| devices.next().is_some()) {
-                Ok(true) => return Ok(Some(format!("a device of the class `{class}` is the user's"))),
-                Ok(false) => {}
-                Err(missing) => need = Some(missing),
+            for device in model.referrers(info.index, "user", self.user.id)? {
+                if model.known(device).is_some_and(|device| flag(device, "confirmed") && !flag(device, "is_hashed")) {
+                    return Ok(Some(format!("the user still has the device of the class `{class}`")));
+                }
             }
         }
-        need.map_or(Ok(None), Err)
+        Ok(None)
     }
 
     /// Whether an account at a source is known to be the user's.

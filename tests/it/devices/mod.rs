@@ -1,0 +1,5 @@
+//! Devices of people: enrolled and asked for in flows, as the executor walks through them.
+
+mod lab;
+mod one_time;
+mod passkeys;
