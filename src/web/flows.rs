@@ -21,10 +21,10 @@ use crate::{
     flows::{
         challenge::Answer,
         executor::{Executor, Reply, Sent, flow_named},
-        query,
         flow::Flow,
         plan::Plan,
         planner::PlanError,
+        query,
         slice::Slice,
         stage::{PENDING_USER, StageError},
     },

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{Kind, SecretState},
     policies::access::{self, Who},
-    store::check_password,
+    store::{Checked, check_password},
 };
 
 /// Runs a method.
@@ -77,9 +77,9 @@ async fn of_user(
         "has_usable_password" => Ok(Value::Bool(hash(host, user).await?.is_some())),
         "check_password" => {
             let candidate = first.and_then(Value::as_text).unwrap_or_default();
-            let Some(hash) = hash(host, user).await? else { return Ok(Value::Bool(false)) };
-            let right = check_password(&hash, candidate).await.map_err(|error| HostError::fatal(error.to_string()))?;
-            Ok(Value::Bool(right))
+            let hash = hash(host, user).await?;
+            let checked = check_password(hash.as_deref(), candidate).await;
+            Ok(Value::Bool(checked.map_err(|error| HostError::fatal(error.to_string()))? != Checked::Wrong))
         }
         "set_password" => match first {
             Some(Value::Text(password)) => change::password(host, user, Some(password)).await,
