@@ -21,7 +21,7 @@ use crate::{
     },
     model::{Kind, Object, SecretState},
     policies::engine::Subject,
-    store::{Checked, LONGEST_PASSWORD, PasswordError, StoreError, changeset::SecretWrite, check_password},
+    store::{Checked, LONGEST_PASSWORD, PasswordError, StoreError, changeset::SecretWrite, try_password},
 };
 
 /// Key of the context: path of the backend that the password was right for.
@@ -91,7 +91,7 @@ async fn inbuilt(at: &StageContext<'_>, person: Option<&Arc<Person>>, password: 
         Some(SecretState::Password(hash)) => Some(hash.as_str()),
         _ => None,
     });
-    match (check_password(hash, password).await?, person) {
+    match (try_password(hash, password).await?, person) {
         (Checked::Right, Some(_)) => Ok(true),
         (Checked::Outdated, Some(person)) => {
             let author = Author { actor: "serve".to_owned(), origin: "password-hash".to_owned() };

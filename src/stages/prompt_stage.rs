@@ -17,8 +17,11 @@ use crate::flows::{
     proof::Evidence,
     stage::{Next, Stage, StageContext, StageError},
 };
-use crate::model::{Family, Key, Kind, Ref, Reference, Report};
-use crate::policies::engine::{self, PolicyError, Request};
+use crate::model::{Family, Key, Kind, Object, Ref, Reference, Report};
+use crate::policies::{
+    engine::{self, PolicyError, Request},
+    mappings::evaluate::{MappingError, prompt_value},
+};
 use crate::store::PersonField;
 
 /// Shows prompts as one form, checks the answers and keeps them in the flow.
@@ -106,36 +109,46 @@ async fn fields(at: &StageContext<'_>) -> Result<Vec<Field>, StageError> {
         let prompt: Prompt = serde_json::from_value(Json::Object(object.attrs.clone())).map_err(|error| {
             StageError::Configuration { stage: at.name(), problem: format!("one of its prompts: {error}") }
         })?;
-        prompts.push(prompt);
+        prompts.push((prompt, object));
     }
-    prompts.sort_by_key(|prompt| prompt.order);
+    prompts.sort_by_key(|(prompt, _)| prompt.order);
     let nothing = Map::new();
     let filled = at.plan.context.get(PROMPT_DATA).and_then(Value::as_map).unwrap_or(&nothing);
     let mut fields = Vec::new();
-    for prompt in prompts {
+    for (prompt, object) in prompts {
         let is_choice = matches!(prompt.field_type, FieldType::RadioButtonGroup | FieldType::Dropdown);
         let choices = filled.get(&format!("{}__choices", prompt.field_key)).filter(|_| is_choice);
         let placeholder = match choices {
             Some(choices) => choices.clone(),
-            None => value_of(at, &prompt.placeholder, prompt.placeholder_expression).await,
+            None => value_of(at, &object, &prompt.placeholder, prompt.placeholder_expression).await?,
         };
         // What people filled in is never taken for an expression.
         let initial = match filled.get(&prompt.field_key) {
             Some(filled) => filled.clone(),
-            None => value_of(at, &prompt.initial_value, prompt.initial_value_expression).await,
+            None => value_of(at, &object, &prompt.initial_value, prompt.initial_value_expression).await?,
         };
         fields.push(Field::new(prompt, placeholder, initial));
     }
     Ok(fields)
 }
 
-/// What a text of a prompt comes to. An expression that fails counts as its text; so do all of them as long as this release
-/// has no evaluation of mappings.
-async fn value_of(at: &StageContext<'_>, text: &str, is_expression: bool) -> Value {
-    if is_expression {
-        tracing::warn!(stage = at.name(), "an expression of a prompt cannot be evaluated and is shown as it is");
+/// What a text of a prompt comes to. An expression that fails counts as its text.
+async fn value_of(
+    at: &StageContext<'_>,
+    prompt: &Object,
+    text: &str,
+    is_expression: bool,
+) -> Result<Value, StageError> {
+    if !is_expression {
+        return Ok(Value::text(text));
     }
-    Value::text(text)
+    let filled = at.plan.context.get(PROMPT_DATA).and_then(Value::as_map).cloned().unwrap_or_default();
+    let subject = at.subject().await?;
+    match prompt_value(at.world, at.visit, &subject, filled, prompt, text).await {
+        Ok(value) => Ok(value),
+        Err(MappingError::Store(error)) => Err(error.into()),
+        Err(_) => Ok(Value::text(text)),
+    }
 }
 
 /// Whether somebody else has a user name, in whatever letter case: people are found by it in any.

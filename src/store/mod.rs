@@ -66,7 +66,7 @@ pub use executions::{Execution, FlowToken, Resumed, Saved};
 pub use former::{Former, FormerSecret, Undoable};
 pub use migrations::SCHEMA_VERSION;
 pub use names::{LastName, SECRET};
-pub use password::{Checked, LONGEST_PASSWORD, PasswordError, check_password, verify_password};
+pub use password::{Checked, LONGEST_PASSWORD, PasswordError, check_password, try_password, verify_password};
 pub use people::PersonField;
 pub use read::Reader;
 pub use runs::RunRecord;

@@ -65,7 +65,7 @@ pub async fn hash_password(password: &str) -> Result<String, PasswordError> {
 /// Whether the candidate is the password of a hash; a hash that cannot be read, or that asks for absurd amounts of work or
 /// memory, matches nothing.
 ///
-/// Takes the processor for as long as the hash's own parameters say; on a request's path use [`check_password`].
+/// Takes the processor for as long as the hash's own parameters say; on a request's path use [`try_password`].
 pub fn verify_password(hash: &str, candidate: &str) -> bool {
     if hash.starts_with("$argon2") {
         return argon2(hash, candidate);
@@ -144,7 +144,7 @@ pub enum Checked {
 ///
 /// # Errors
 /// When the process is ending, or the system gives no random bytes.
-pub async fn check_password(hash: Option<&str>, candidate: &str) -> Result<Checked, PasswordError> {
+pub async fn try_password(hash: Option<&str>, candidate: &str) -> Result<Checked, PasswordError> {
     if candidate.len() > LONGEST_PASSWORD {
         return Ok(Checked::Wrong);
     }
@@ -164,6 +164,14 @@ pub async fn check_password(hash: Option<&str>, candidate: &str) -> Result<Check
     })
 }
 
+/// Whether the candidate is the password of a hash, as [`try_password`] finds it.
+///
+/// # Errors
+/// When the process is ending, or the system gives no random bytes.
+pub async fn check_password(hash: &str, candidate: &str) -> Result<bool, PasswordError> {
+    Ok(try_password(Some(hash), candidate).await? != Checked::Wrong)
+}
+
 /// The hash that is worked on where there is none.
 static DUMMY: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
 
@@ -181,8 +189,8 @@ mod tests {
         let hash = hash_password("correct horse").await.expect("hashed");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(verify_password(&hash, "correct horse"));
-        assert_eq!(check_password(Some(&hash), "correct house").await.expect("checked"), Checked::Wrong);
-        assert_eq!(check_password(Some(&hash), "correct horse").await.expect("checked"), Checked::Right);
+        assert_eq!(try_password(Some(&hash), "correct house").await.expect("checked"), Checked::Wrong);
+        assert_eq!(try_password(Some(&hash), "correct horse").await.expect("checked"), Checked::Right);
         assert!(hash.starts_with(CURRENT));
         assert_ne!(hash, hash_password("correct horse").await.expect("hashed"), "each hash has its own salt");
         for unreadable in ["", "!", "plain", "$argon2id$v=19$m=19456"] {
@@ -203,12 +211,8 @@ mod tests {
         let own = hash_password("correct horse").await.expect("hashed");
         let wrapped = format!("argon2{own}");
         for hash in OF_OTHERS.into_iter().chain([wrapped.as_str()]) {
-            assert_eq!(
-                check_password(Some(hash), "correct horse").await.expect("checked"),
-                Checked::Outdated,
-                "{hash}"
-            );
-            assert_eq!(check_password(Some(hash), "correct house").await.expect("checked"), Checked::Wrong, "{hash}");
+            assert_eq!(try_password(Some(hash), "correct horse").await.expect("checked"), Checked::Outdated, "{hash}");
+            assert_eq!(try_password(Some(hash), "correct house").await.expect("checked"), Checked::Wrong, "{hash}");
         }
     }
 
@@ -228,9 +232,9 @@ mod tests {
         }
         let long = "x".repeat(LONGEST_PASSWORD + 1);
         let hash = hash_password(&long).await.expect("hashed");
-        assert_eq!(check_password(Some(&hash), &long).await.expect("checked"), Checked::Wrong);
+        assert_eq!(try_password(Some(&hash), &long).await.expect("checked"), Checked::Wrong);
         for none in [None, Some(""), Some("!unusable")] {
-            assert_eq!(check_password(none, "").await.expect("checked"), Checked::Wrong, "{none:?}");
+            assert_eq!(try_password(none, "").await.expect("checked"), Checked::Wrong, "{none:?}");
         }
     }
 }
