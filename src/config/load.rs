@@ -16,6 +16,7 @@ use crate::base::diagnostic::nearest;
 const OTHER_VARIABLES: &[&str] = &[
     "GATEWRIGHT_AGE_KEY_FILE",
     "GATEWRIGHT_CONFIG",
+    "GATEWRIGHT_PEERS",
     "GATEWRIGHT_REQUIRE_PEERS",
     "GATEWRIGHT_TOKEN",
     "GATEWRIGHT_UPDATE",

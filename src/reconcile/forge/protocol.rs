@@ -89,7 +89,9 @@ pub(super) fn comments(target: &Target, pull: u64, page: u64) -> Call {
             call.query.push(("sort", "asc".to_owned()));
             call.query.push(("order_by", "created_at".to_owned()));
         }
-        Forge::Gitea => call.query.push(("limit", PAGE.to_owned())),
+        // They give all comments at once and know no pages here; a later version that names a next one is followed.
+        Forge::Gitea if page == 1 => return call,
+        Forge::Gitea => {}
     }
     call.query.push(("page", page.to_string()));
     call

@@ -1,17 +1,23 @@
-//! A report becomes one comment on each kind of forge, against servers on loopback that speak their APIs.
+//! A report becomes one comment on each kind of forge, against servers on loopback that speak their APIs. Every request,
+//! and every answer of those servers, is held against what the forge publishes about its API; GitLab's description is in
+//! no package of npm or PyPI, so its requests are held against the table here only.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Desk, Ran};
-use crate::support::forge::{Call, FakeForge, Kind, ME, TOKEN};
+use crate::support::{
+    forge::{Call, FakeForge, Kind, ME, TOKEN},
+    published,
+};
 
 const REPORT: &str =
     "<!-- gatewright:plan -->\n## Gatewright plan: 1 to create, 2 unchanged\n\n```\n/merge\n```\nall of it\n";
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What the published descriptions of the APIs say of an operation: method, path, query parameters, body fields. A field
-/// is text unless values are listed; one with `?` may be left out.
+/// What the command needs of an operation, for where the published descriptions are not installed, and for GitLab, which
+/// has none to install: method, path, query parameters, body fields. A field is text unless values are listed; one with
+/// `?` may be left out.
 type Operation =
     (&'static str, &'static str, &'static [&'static str], &'static [(&'static str, &'static [&'static str])]);
 
@@ -50,7 +56,7 @@ const GITLAB: &[Operation] = &[
 
 const GITEA: &[Operation] = &[
     ("GET", "/user", &[], &[]),
-    ("GET", "/repos/{owner}/{repo}/issues/{index}/comments", &["since", "before", "page", "limit"], &[]),
+    ("GET", "/repos/{owner}/{repo}/issues/{index}/comments", &["since", "before"], &[]),
     ("POST", "/repos/{owner}/{repo}/issues/{index}/comments", &[], &[("body", &[])]),
     ("PATCH", "/repos/{owner}/{repo}/issues/comments/{id}", &[], &[("body", &[])]),
     (
@@ -68,19 +74,16 @@ const FORGES: [(Kind, &str, &str, &str, &[Operation]); 3] = [
     (Kind::Gitea, "forgejo", "FORGEJO_TOKEN", "acme/identity", GITEA),
 ];
 
-/// Fails unless a request is one of the described operations.
+/// Fails unless a request is one of the described operations, and its answer one that the forge could give.
 pub fn check(call: &Call, kind: Kind) {
+    if let Some(description) = published::description(kind)
+        && let Err(deviation) = description.check(call)
+    {
+        panic!("{kind:?}: {deviation}");
+    }
     let (.., operations) = FORGES.iter().find(|forge| forge.0 == kind).expect("a forge");
-    let segments: Vec<&str> = call.path.split('/').collect();
-    let fits = |path: &str| {
-        let parts: Vec<&str> = path.split('/').collect();
-        parts.len() == segments.len()
-            && parts
-                .iter()
-                .zip(&segments)
-                .all(|(part, given)| part.starts_with('{') && !given.is_empty() || part == given)
-    };
-    let found = operations.iter().find(|operation| operation.0 == call.method && fits(operation.1));
+    let found =
+        operations.iter().find(|operation| operation.0 == call.method && published::fits(operation.1, &call.path));
     let Some((_, _, query, fields)) = found else { panic!("{kind:?} has no {} {}", call.method, call.path) };
     for name in call.query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()) {
         assert!(query.contains(&name), "{} takes no parameter {name}", call.path);
@@ -206,6 +209,7 @@ fn the_token_of_a_pipeline_may_not_know_whose_it_is() {
         } else {
             assert_eq!(ran.out, format!("{repository} #12: comment 2 was edited.\n"), "{}", ran.page());
         }
+        forge.calls().iter().for_each(|call| check(call, kind));
     }
 }
 
@@ -222,6 +226,68 @@ fn trouble_passes_without_a_second_comment() {
         assert_eq!(ran.code, 0, "{}", ran.page());
         assert!(ran.out.contains("comment 1000 says this already."), "{}", ran.page());
         forge.with(|inner| assert_eq!(inner.comments.len(), 1));
+        forge.calls().iter().for_each(|call| check(call, kind));
+    }
+}
+
+#[test]
+fn what_a_forge_does_not_publish_is_noticed() {
+    // Deviations of a request or an answer, each with what is said of it.
+    type Slip = (&'static str, fn(&mut Call));
+    let github: &[Slip] = &[
+        ("is never answered", |call| call.answer.status = 302),
+        ("takes no limit", |call| call.query = "limit=100".to_owned()),
+        ("takes no body", |call| call.body = json!({})),
+        ("issue_number", |call| call.path = call.path.replace("12", "twelve")),
+        ("there is no", |call| call.path.push_str("/all")),
+        ("there is no", |call| call.method = "PUT".to_owned()),
+        ("node_id", |call| drop(call.answer.body[0].as_object_mut().expect("a comment").remove("node_id"))),
+        ("created_at", |call| call.answer.body[0]["created_at"] = json!("today")),
+        ("autor", |call| call.answer.body[0]["autor"] = json!("x")),
+    ];
+    let gitea: &[Slip] = &[
+        ("takes no limit", |call| call.query = "limit=100".to_owned()),
+        ("index", |call| call.path = call.path.replace("12", "twelve")),
+        ("since", |call| call.query = "since=today".to_owned()),
+        ("login", |call| call.answer.body[0]["user"]["login"] = json!(7)),
+        ("created_at", |call| call.answer.body[0]["created_at"] = json!("today")),
+        ("autor", |call| call.answer.body[0]["autor"] = json!("x")),
+    ];
+    let statuses: &[Slip] = &[
+        ("its body", |call| call.body = Value::Null),
+        ("its body", |call| call.body["colour"] = json!("red")),
+        ("its body", |call| call.body["state"] = json!(1)),
+        ("the answer 201", |call| call.answer.body["id"] = json!("1")),
+    ];
+    for (kind, name, variable, repository, _) in FORGES {
+        let Some(description) = published::description(kind) else { continue };
+        let forge = FakeForge::start(kind);
+        forge.with(|inner| inner.comments = vec![(1, 99, "hello".to_owned())]);
+        let mut desk = Desk::new();
+        desk.set(variable, TOKEN);
+        desk.write("report.md", REPORT);
+        let ran = post(
+            &desk,
+            &forge,
+            name,
+            repository,
+            &["--commit", COMMIT, "--status-context", "gatewright", "--state", "success"],
+        );
+        assert_eq!(ran.code, 0, "{}", ran.page());
+        let calls = forge.calls();
+        let sent = |method: &str, part: &str| {
+            calls.iter().find(|call| call.method == method && call.path.contains(part)).expect("it was asked").clone()
+        };
+        let listed = if kind == Kind::Github { github } else { gitea };
+        for (call, slips) in [(sent("GET", "/comments"), listed), (sent("POST", "/statuses/"), statuses)] {
+            assert_eq!(description.check(&call), Ok(()));
+            for (said, slip) in slips {
+                let mut call = call.clone();
+                slip(&mut call);
+                let deviation = description.check(&call).expect_err(said);
+                assert!(deviation.contains(said), "{deviation}");
+            }
+        }
     }
 }
 

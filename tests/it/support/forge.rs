@@ -9,10 +9,12 @@ use axum::{
     Router,
     body::{Bytes, to_bytes},
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+
+use super::shapes;
 
 /// Whose API is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,39 @@ pub struct Call {
     pub query: String,
     pub headers: BTreeMap<String, String>,
     pub body: Value,
+    pub answer: Answer,
+}
+
+/// What was answered to a request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+    /// Whether it is one of [`Inner::troubles`].
+    pub is_trouble: bool,
+    headers: Vec<(HeaderName, String)>,
+}
+
+impl Answer {
+    fn new(status: u16, body: Value) -> Answer {
+        Answer { status, body, is_trouble: false, headers: Vec::new() }
+    }
+
+    fn refusal(status: u16, message: &str) -> Answer {
+        Answer::new(status, json!({ "message": message }))
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).expect("a status");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], self.body.to_string())
+            .into_response();
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value.parse().expect("a header"));
+        }
+        response
+    }
 }
 
 /// A comment: number, author, text.
@@ -101,7 +136,7 @@ fn base(kind: Kind) -> &'static str {
     }
 }
 
-async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Response {
+async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, 16 << 20).await.unwrap_or_else(|_| Bytes::new());
     let mut inner = inner.lock().expect("the test lives");
@@ -110,95 +145,82 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or("").to_owned()))
         .collect();
-    let call = Call {
+    let mut call = Call {
         method: parts.method.to_string(),
         path: parts.uri.path().strip_prefix(base(inner.kind)).unwrap_or("?").to_owned(),
         query: parts.uri.query().unwrap_or("").to_owned(),
         headers,
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        answer: Answer::refusal(404, "Not Found"),
     };
+    call.answer = inner.answer(&call);
     inner.calls.push(call.clone());
-    let authorized = match inner.kind {
-        Kind::Github => call.headers.get("authorization") == Some(&format!("Bearer {TOKEN}")),
-        Kind::Gitlab => call.headers.get("private-token") == Some(&TOKEN.to_owned()),
-        Kind::Gitea => call.headers.get("authorization") == Some(&format!("token {TOKEN}")),
-    };
-    if !authorized {
-        let sent = call.headers.get("authorization").or(call.headers.get("private-token")).cloned().unwrap_or_default();
-        return (StatusCode::UNAUTHORIZED, json!({"message": format!("Bad credentials: {sent}")}).to_string())
-            .into_response();
-    }
-    if call.method != "GET"
-        && let Some((status, after, done)) = inner.troubles.pop_front()
-    {
-        if done {
-            inner.act(&call);
-        }
-        let mut response =
-            (StatusCode::from_u16(status).expect("a status"), r#"{"message": "not now"}"#).into_response();
-        if let Some(after) = after {
-            response.headers_mut().insert(header::RETRY_AFTER, after.into());
-        }
-        return response;
-    }
-    inner.act(&call)
+    call.answer
 }
 
 impl Inner {
-    fn act(&mut self, call: &Call) -> Response {
+    fn answer(&mut self, call: &Call) -> Answer {
+        let sent = |name: &str| call.headers.get(name).map(String::as_str);
+        let (given, wanted) = match self.kind {
+            Kind::Github => (sent("authorization"), format!("Bearer {TOKEN}")),
+            Kind::Gitlab => (sent("private-token"), TOKEN.to_owned()),
+            Kind::Gitea => (sent("authorization"), format!("token {TOKEN}")),
+        };
+        if given != Some(wanted.as_str()) {
+            // No forge repeats the token; one that does must not make us repeat it.
+            return Answer::refusal(401, &format!("Bad credentials: {}", given.unwrap_or_default()));
+        }
+        if call.method != "GET"
+            && let Some((status, after, done)) = self.troubles.pop_front()
+        {
+            if done {
+                self.act(call);
+            }
+            let headers = after.map(|after| (header::RETRY_AFTER, after.to_string())).into_iter().collect();
+            return Answer { is_trouble: true, headers, ..Answer::refusal(status, "not now") };
+        }
+        self.act(call)
+    }
+
+    fn act(&mut self, call: &Call) -> Answer {
         let parts: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
-        let json = |status: StatusCode, value: Value| (status, value.to_string()).into_response();
         let text = |field: &str| call.body[field].as_str().unwrap_or("").to_owned();
         match (call.method.as_str(), parts.as_slice()) {
-            ("GET", ["user"]) if self.knows_itself => json(StatusCode::OK, json!({"id": ME, "login": "me"})),
-            ("GET", ["user"]) => {
-                json(StatusCode::FORBIDDEN, json!({"message": "Resource not accessible by integration"}))
-            }
+            ("GET", ["user"]) if self.knows_itself => Answer::new(200, shapes::myself(self.kind)),
+            ("GET", ["user"]) => Answer::refusal(403, "Resource not accessible by integration"),
             ("GET", [.., "comments" | "notes"]) => self.list(call),
             ("POST", [.., "comments" | "notes"]) => {
                 let id = 1_000 + self.comments.len() as i64;
                 self.comments.push((id, ME, text("body")));
-                json(StatusCode::CREATED, self.comment(self.comments.len() - 1))
+                Answer::new(201, self.comment(self.comments.len() - 1))
             }
             ("PATCH" | "PUT", [.., "comments" | "notes", id]) => {
                 let at = self.comments.iter().position(|comment| comment.0.to_string() == *id);
                 match at {
                     Some(at) if self.comments[at].1 == ME => {
                         self.comments[at].2 = text("body");
-                        json(StatusCode::OK, self.comment(at))
+                        Answer::new(200, self.comment(at))
                     }
-                    _ => json(StatusCode::FORBIDDEN, json!({"message": "not yours"})),
+                    _ => Answer::refusal(403, "not yours"),
                 }
             }
             ("POST", [.., "statuses", _]) => {
                 if self.kind == Kind::Gitlab && self.statuses.last() == Some(&call.body) {
-                    let message = "Cannot transition status via :run from :running";
-                    return json(StatusCode::BAD_REQUEST, json!({ "message": message }));
+                    return Answer::refusal(400, "Cannot transition status via :run from :running");
                 }
                 self.statuses.push(call.body.clone());
-                json(StatusCode::CREATED, json!({"id": self.statuses.len()}))
+                Answer::new(201, shapes::status(self.kind, self.statuses.len(), &call.body))
             }
-            _ => json(StatusCode::NOT_FOUND, json!({"message": "Not Found"})),
+            _ => Answer::refusal(404, "Not Found"),
         }
     }
 
     fn comment(&self, at: usize) -> Value {
-        let (id, author, body) = &self.comments[at];
-        match self.kind {
-            Kind::Github => {
-                let kind = if *author == ME { "Bot" } else { "User" };
-                json!({"id": id, "body": body, "user": {"id": author, "login": "x", "type": kind}})
-            }
-            Kind::Gitlab => json!({"id": id, "body": body, "author": {"id": author, "username": "x"}, "system": false}),
-            Kind::Gitea => {
-                let login = if *author == ME { "forgejo-actions" } else { "x" };
-                json!({"id": id, "body": body, "user": {"id": author, "login": login}})
-            }
-        }
+        shapes::comment(self.kind, &self.comments[at])
     }
 
     /// A page, with the way to the next one as the forge tells it. Gitea gives all comments at once.
-    fn list(&self, call: &Call) -> Response {
+    fn list(&self, call: &Call) -> Answer {
         let page: usize = call
             .query
             .split('&')
@@ -209,11 +231,11 @@ impl Inner {
         let all: Vec<Value> = (0..self.comments.len()).map(|at| self.comment(at)).collect();
         let from = (page - 1).saturating_mul(size).min(all.len());
         let shown = &all[from..from.saturating_add(size).min(all.len())];
-        let mut response = (StatusCode::OK, json!(shown).to_string()).into_response();
+        let mut answer = Answer::new(200, json!(shown));
         if from + shown.len() < all.len() {
             let link = format!("<https://elsewhere.invalid{}?page={}>; rel=\"next\"", call.path, page + 1);
-            response.headers_mut().insert(header::LINK, link.parse().expect("a header"));
+            answer.headers.push((header::LINK, link));
         }
-        response
+        answer
     }
 }
