@@ -108,11 +108,8 @@ async fn a_gateway_that_refuses_is_told_of_and_sends_nobody_on() {
     assert_eq!(error_of(&refused, "non_field_errors").0, "The message could not be sent.");
     assert_eq!(refused["phone_number_required"], true);
     assert!(sent.lock().expect("the list").is_empty());
-    let events = lab
-        .world
-        .store()
-        .events(&gatewright::store::EventFilter { action: Some("configuration_error"), ..Default::default() });
-    let events = events.await.expect("events");
+    let filter = gatewright::store::EventFilter { action: Some("configuration_error"), ..Default::default() };
+    let events = lab.world.store().events(&filter).await.expect("events");
     let message = events[0].context["message"].as_str().expect("a message");
     assert!(message.contains("status 401"), "{message}");
 }
