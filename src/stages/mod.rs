@@ -14,6 +14,7 @@ pub mod consent;
 pub mod deny;
 pub mod devices;
 pub mod dummy;
+pub mod duo_api;
 pub mod duo_device;
 pub mod email;
 pub mod email_device;
@@ -29,9 +30,11 @@ pub mod prompt;
 mod prompt_field;
 pub mod prompt_stage;
 pub mod redirect;
+mod sent_code;
 pub mod sms_device;
 pub mod source;
 pub mod static_device;
+mod text_message;
 pub mod totp_device;
 mod trusted_browser;
 pub mod user_consent;
@@ -57,6 +60,8 @@ pub fn table() -> StageTable {
         (PASSING_REDIRECT, &redirect::Passing),
         (captcha::CaptchaStage::NAME, &captcha::Behaviour),
         (consent::ConsentStage::NAME, &consent::Behaviour),
+        (authenticator_duo::AuthenticatorDuoStage::NAME, &authenticator_duo::Behaviour),
+        (authenticator_sms::AuthenticatorSmsStage::NAME, &authenticator_sms::Behaviour),
         (authenticator_static::AuthenticatorStaticStage::NAME, &authenticator_static::Behaviour),
         (authenticator_totp::AuthenticatorTotpStage::NAME, &authenticator_totp::Behaviour),
         (authenticator_validate::AuthenticatorValidateStage::NAME, &validation::Behaviour),

@@ -7,10 +7,14 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use super::{
+    authenticator_sms,
     authenticator_validate::{AuthenticatorValidateStage, DeviceClass, NotConfiguredAction},
     devices::{self, Device},
+    duo_api::{Duo, DuoError},
     one_time,
     passkey::{self, Unproven},
+    sent_code,
+    text_message::{self, Message, SendError},
     trusted_browser,
     webauthn_device::WebAuthnDevice,
 };
@@ -220,9 +224,14 @@ fn empty(challenge: Challenge) -> Next {
 }
 
 async fn judge(at: &mut StageContext<'_>, situation: Situation, answer: &Answer) -> Result<Next, StageError> {
-    let selected = answer.get("selected_challenge").cloned();
-    if let Some(selected) = &selected
-        && let Err(errors) = select(&situation, selected)
+    let selected = answer.get("selected_challenge");
+    let selected = match selected.map(|selected| select(&situation, selected)).transpose() {
+        Ok(selected) => selected.flatten().cloned(),
+        Err(errors) => return Ok(Next::Wrong(ask(at, &situation).await?, errors)),
+    };
+    if let Some(device) = selected.filter(|device| device.class == DeviceClass::Sms && answer.get("code").is_none())
+        && let Some(person) = &situation.person
+        && let Err(errors) = send(at, person, &device).await?
     {
         return Ok(Next::Wrong(ask(at, &situation).await?, errors));
     }
@@ -238,8 +247,8 @@ async fn judge(at: &mut StageContext<'_>, situation: Situation, answer: &Answer)
         } else {
             Err(Errors::of("webauthn", "Not a valid dictionary."))
         }
-    } else if answer.get("duo").is_some() {
-        Err(not_offered("duo"))
+    } else if let Some(device) = answer.get("duo") {
+        by_duo(at, &situation, device).await?
     } else {
         return Ok(empty(ask(at, &situation).await?));
     };
@@ -276,7 +285,8 @@ type Verdict = Result<(Device, std::sync::Arc<Person>), Errors>;
 
 /// Tries a code with all devices that take codes.
 async fn by_code(at: &mut StageContext<'_>, situation: &Situation, code: &str) -> Result<Verdict, StageError> {
-    let takes_codes = |device: &&Device| matches!(device.class, DeviceClass::Static | DeviceClass::Totp);
+    let takes_codes =
+        |device: &&Device| matches!(device.class, DeviceClass::Static | DeviceClass::Totp | DeviceClass::Sms);
     let candidates: Vec<Device> = situation.devices.iter().filter(takes_codes).cloned().collect();
     let (Some(person), false) = (situation.person.clone(), candidates.is_empty()) else {
         return Ok(Err(not_offered("code")));
@@ -286,7 +296,17 @@ async fn by_code(at: &mut StageContext<'_>, situation: &Situation, code: &str) -
     let mut right = None;
     for device in &candidates {
         let may_try = devices::may_try(at.world, device.object.id).await?;
-        if attempt.allowed && may_try && right.is_none() && one_time::take(at.world, device, code).await? {
+        if !attempt.allowed || !may_try || right.is_some() {
+            continue;
+        }
+        let is_right = match device.class {
+            DeviceClass::Sms if sent_code::take(at, device.object.id, code) => {
+                at.world.store().touch_device(device.object.id, at.world.now()).await?;
+                true
+            }
+            _ => one_time::take(at.world, device, code).await?,
+        };
+        if is_right {
             right = Some(device.clone());
         }
     }
@@ -302,6 +322,88 @@ async fn by_code(at: &mut StageContext<'_>, situation: &Situation, code: &str) -
             Ok(Err(Errors::of("code", WRONG_CODE)))
         }
     }
+}
+
+/// Sends a code to a telephone.
+async fn send(
+    at: &mut StageContext<'_>,
+    person: &std::sync::Arc<Person>,
+    device: &Device,
+) -> Result<Result<(), Errors>, StageError> {
+    let failed = || Ok(Err(Errors::of("selected_challenge", "The message could not be sent.")));
+    let Some(stage) = stage_of(at, device).await? else { return failed() };
+    let Some(number) = at.world.store().reveal(device.object.id, "phone_number").await? else { return failed() };
+    if !sent_code::may_send(at.world, person.id()).await? {
+        let problem = "Too many messages were sent. Please wait a few minutes.";
+        return Ok(Err(Errors::of("selected_challenge", problem)));
+    }
+    let code = sent_code::make(at, device.object.id, authenticator_sms::LASTS)?;
+    let subject = Subject::Person(person.clone());
+    let message = Message { number: &number, code: &code, subject: &subject, visit: at.visit };
+    match text_message::send(at.world, &stage, &message).await {
+        Ok(()) => Ok(Ok(())),
+        Err(SendError::Store(error)) => Err(error.into()),
+        Err(SendError::Refused(_)) => failed(),
+    }
+}
+
+/// The stage that enrolled a device, as it is now.
+async fn stage_of(
+    at: &StageContext<'_>,
+    device: &Device,
+) -> Result<Option<std::sync::Arc<crate::model::Object>>, StageError> {
+    let model = at.world.model().await?;
+    Ok(device.object.targets("stage").first().and_then(|stage| model.known(*stage).cloned()))
+}
+
+/// Has somebody asked on the phone by Duo.
+async fn by_duo(at: &mut StageContext<'_>, situation: &Situation, chosen: &Json) -> Result<Verdict, StageError> {
+    let of_duo = || situation.devices.iter().filter(|device| device.class == DeviceClass::Duo);
+    let Some(person) = situation.person.clone().filter(|_| of_duo().next().is_some()) else {
+        return Ok(Err(not_offered("duo")));
+    };
+    let uid = match chosen {
+        Json::Number(number) => number.to_string(),
+        Json::String(text) => text.clone(),
+        _ => return Ok(Err(Errors::of("duo", "A valid integer is required."))),
+    };
+    let Some(device) = of_duo().find(|device| device.uid() == uid).cloned() else {
+        return Ok(Err(Errors::of("duo", "Invalid device")));
+    };
+    let denied = Ok(Err(Errors::coded("duo", "Duo denied access", "denied")));
+    // Else who knows the password could have the phone ring until somebody gives in.
+    let attempt = attempts::begin(at.world, at.visit, Account::Person(person.id())).await?;
+    if !devices::may_try(at.world, device.object.id).await? || !attempt.allowed {
+        report(at, &person, "duo").await?;
+        return denied;
+    }
+    match push(at, &device).await {
+        Ok(true) => {
+            attempts::was_right(at.world, &attempt).await?;
+            devices::forgive(at.world, std::slice::from_ref(&device)).await?;
+            at.world.store().touch_device(device.object.id, at.world.now()).await?;
+            Ok(Ok((device, person)))
+        }
+        Ok(false) => {
+            report(at, &person, "duo").await?;
+            denied
+        }
+        Err(DuoError::Store(error)) => Err(error.into()),
+        Err(DuoError::Refused(problem)) => {
+            let context = json!({ "message": format!("A push message cannot be sent: {problem}"), "stage": at.name() });
+            events::write(at.world, Some(at.visit), Some(&person), "configuration_error", APP, context).await?;
+            denied
+        }
+    }
+}
+
+async fn push(at: &StageContext<'_>, device: &Device) -> Result<bool, DuoError> {
+    let missing = || DuoError::Refused("the stage that enrolled the device is gone".to_owned());
+    let model = at.world.model().await?;
+    let stage = device.object.targets("stage").first().and_then(|stage| model.known(*stage)).ok_or_else(missing)?;
+    let user = at.world.store().reveal(device.object.id, "duo_user_id").await?.ok_or_else(missing)?;
+    let duo = Duo::of(at.world, stage).await?;
+    duo.ask(&user, &at.visit.client.to_string(), &at.visit.host).await
 }
 
 /// Judges a passkey's signature.
