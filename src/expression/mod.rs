@@ -10,8 +10,10 @@
 mod bridge;
 mod builtins;
 mod calls;
+mod ending;
 mod host;
 mod lookup;
+mod places;
 mod prelude;
 mod program;
 mod pure;
