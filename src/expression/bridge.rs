@@ -9,7 +9,6 @@ use jiff::civil;
 use monty_types::{
     MontyClassInstance, MontyClassType, MontyDate, MontyDateTime, MontyObject, MontyTime, MontyTimeDelta, MontyUuid,
 };
-use num_bigint::BigInt;
 
 use super::{
     Program,
@@ -478,9 +477,4 @@ fn clock(hour: u8, minute: u8, second: u8, microsecond: u32) -> civil::Time {
     let part = |number: u8| i8::try_from(number).unwrap_or_default();
     let nanosecond = i32::try_from(microsecond.saturating_mul(1000)).unwrap_or_default();
     civil::Time::new(part(hour), part(minute), part(second), nanosecond).unwrap_or_default()
-}
-
-/// A whole number as a value.
-pub(super) fn number(number: u128) -> Value {
-    i64::try_from(number).map_or_else(|_| Value::Big(BigInt::from(number)), Value::Int)
 }

@@ -7,6 +7,7 @@
 //!
 //! The engine behind it is private to this module; `docs/decisions/0008-expressions.md` tells which and why.
 
+mod asking;
 mod bridge;
 mod builtins;
 mod calls;
