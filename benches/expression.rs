@@ -1,5 +1,4 @@
-//! The expressions' benchmarks: `cargo bench --bench expression`. Prints one table; the committed figures are in
-//! `docs/performance.md`.
+//! The expressions' benchmarks: `cargo bench --bench expression`. Prints one table.
 //!
 //! Each row is the best and the median of several rounds of one evaluation with the program in the cache, the host's
 //! answers at hand: what the engine itself takes.

@@ -3,16 +3,16 @@
 //! Objects of the model, addresses and networks are instances of classes of the prelude. Going in they are made first
 //! and told apart by the identity that the sandbox gives them; coming out they are recognised by what they carry.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use jiff::civil;
 use monty_types::{
     MontyClassInstance, MontyClassType, MontyDate, MontyDateTime, MontyObject, MontyTime, MontyTimeDelta, MontyUuid,
 };
-use num_bigint::BigInt;
 
 use super::{
-    host::{Answer, Condition, Names, ObjectRef, Query, Step},
+    Program,
+    host::{Answer, Condition, ObjectRef, Query, Step},
     value::{Handle, Map, TimeDelta, Value},
 };
 
@@ -27,9 +27,14 @@ pub(super) enum Made {
     Network(IpAddr, u8),
 }
 
+/// Attributes that the prelude itself asks for.
+const ALWAYS: &[&str] = &["name", "username", "slug", "title", "identifier", "pk", "path", "META"];
+
 /// Values on their way in.
 #[derive(Default)]
 pub(super) struct Inward {
+    /// Whose objects need only the attributes that the program asks for; the others stay outside. `None`: all are needed.
+    program: Option<Program>,
     /// In the order in which the sandbox makes them.
     pub made: Vec<Made>,
     /// Their identities there, once made.
@@ -38,6 +43,11 @@ pub(super) struct Inward {
 }
 
 impl Inward {
+    /// Values for a program.
+    pub fn of(program: &Program) -> Self {
+        Self { program: Some(program.clone()), ..Self::default() }
+    }
+
     /// Notes everything in a value that has to be made.
     pub fn collect(&mut self, value: &Value) {
         match value {
@@ -58,12 +68,23 @@ impl Inward {
                 }
                 self.objects.insert(key, self.made.len());
                 self.made.push(Made::Object(handle.clone()));
-                for value in handle.attributes.iter().flat_map(Map::values) {
-                    self.collect(value);
-                }
+                self.collect_attributes(handle.attributes.as_ref());
             }
             _ => {}
         }
+    }
+
+    /// Notes what has to be made of an object's attributes.
+    pub fn collect_attributes(&mut self, attributes: Option<&Map>) {
+        for (name, value) in attributes.into_iter().flatten() {
+            if self.wants(name) {
+                self.collect(value);
+            }
+        }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.program.as_ref().is_none_or(|program| program.0.names.wants(name)) || ALWAYS.contains(&name)
     }
 
     fn note(&mut self, made: Made) {
@@ -110,7 +131,13 @@ impl Inward {
             self.made
                 .iter()
                 .map(|made| match made {
-                    Made::Object(Handle { attributes: Some(attributes), .. }) => self.convert_map(attributes),
+                    Made::Object(Handle { attributes: Some(attributes), .. }) => MontyObject::dict(
+                        attributes
+                            .iter()
+                            .filter(|(name, _)| self.wants(name))
+                            .map(|(name, value)| (text(name), self.convert(value)))
+                            .collect::<Vec<_>>(),
+                    ),
                     _ => MontyObject::dict(Vec::new()),
                 })
                 .collect(),
@@ -196,19 +223,24 @@ pub(super) struct Outward {
     left: usize,
     /// Whether values that cannot be kept are an error; they become texts otherwise.
     strict: bool,
-    /// Which attributes objects of queries need.
-    names: Names,
+    /// Which asks for attributes of the objects of queries.
+    program: Program,
+    /// What the host gave of each object: what of it stayed outside is put back.
+    given: Given,
     /// Queries that came out before they were loaded. Each stands in its place as a handle of this kind whose id is its
     /// index here. With each, whether its rows are single values.
     pub queries: Vec<(Query, bool)>,
 }
 
+/// What the host gave of each object, by its identity in the sandbox.
+pub(super) type Given = Arc<HashMap<MontyUuid, Handle>>;
+
 /// The kind of the stand-in for a query.
 pub(super) const QUERY: &str = "sandbox.query";
 
 impl Outward {
-    pub fn new(limit: usize, strict: bool, names: Names) -> Self {
-        Self { left: limit, strict, names, queries: Vec::new() }
+    pub fn new(limit: usize, strict: bool, program: &Program, given: Given) -> Self {
+        Self { left: limit, strict, program: program.clone(), given, queries: Vec::new() }
     }
 
     /// A value of the sandbox.
@@ -290,6 +322,7 @@ impl Outward {
 
     fn instance(&mut self, instance: MontyClassInstance) -> Result<Value, String> {
         let class = instance.class_type.name;
+        let id = instance.instance_id;
         let mut fields: HashMap<String, MontyObject> = HashMap::new();
         let mut attributes = Map::new();
         let known =
@@ -336,7 +369,17 @@ impl Outward {
             },
             "_Query" | "_Plan" | "_Module" | "_Logger" => self.odd(&format!("<{}>", class.trim_start_matches('_'))),
             _ => match (field(&mut fields, "_kind"), field(&mut fields, "_id")) {
-                (Some(kind), Some(id)) => Ok(Value::Handle(Handle::with(kind, id, attributes))),
+                (Some(kind), Some(key)) => {
+                    let whole = match self.given.get(&id).and_then(|given| given.attributes.as_ref()) {
+                        Some(given) => {
+                            let mut whole = given.clone();
+                            whole.extend(attributes);
+                            whole
+                        }
+                        None => attributes,
+                    };
+                    Ok(Value::Handle(Handle::with(kind, key, whole)))
+                }
                 _ => Ok(Value::Handle(Handle::with(
                     format!("sandbox.{}", class.trim_start_matches('_')),
                     "",
@@ -391,7 +434,7 @@ impl Outward {
             ("update", Some(Value::Map(fields))) => Answer::Update(fields.clone()),
             _ => return Err(wrong()),
         };
-        Ok(Query { model, related, steps, answer, names: self.names.clone() })
+        Ok(Query { model, related, steps, answer, names: self.program.0.names.clone() })
     }
 }
 
@@ -434,9 +477,4 @@ fn clock(hour: u8, minute: u8, second: u8, microsecond: u32) -> civil::Time {
     let part = |number: u8| i8::try_from(number).unwrap_or_default();
     let nanosecond = i32::try_from(microsecond.saturating_mul(1000)).unwrap_or_default();
     civil::Time::new(part(hour), part(minute), part(second), nanosecond).unwrap_or_default()
-}
-
-/// A whole number as a value.
-pub(super) fn number(number: u128) -> Value {
-    i64::try_from(number).map_or_else(|_| Value::Big(BigInt::from(number)), Value::Int)
 }

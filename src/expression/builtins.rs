@@ -1,5 +1,7 @@
 //! What is known of the language's own names.
 
+use ruff_python_ast::Expr;
+
 /// Functions and types of the language, constants and exceptions.
 const NAMES: &[&str] = &[
     "abs",
@@ -121,7 +123,7 @@ const ITERATING_METHODS: &[&str] = &[
 ];
 
 /// Functions whose result is true or false for the language as for Python.
-pub(super) const TRUTHS: &[&str] = &[
+const TRUTHS: &[&str] = &[
     "isinstance",
     "issubclass",
     "hasattr",
@@ -144,7 +146,7 @@ pub(super) const TRUTHS: &[&str] = &[
 ];
 
 /// Methods of which the same holds.
-pub(super) const TRUTH_METHODS: &[&str] = &[
+const TRUTH_METHODS: &[&str] = &[
     "startswith",
     "endswith",
     "exists",
@@ -165,7 +167,7 @@ pub(super) const TRUTH_METHODS: &[&str] = &[
 ];
 
 /// Methods whose result is no query, by names that queries do not have.
-pub(super) const PLAIN_METHODS: &[&str] = &[
+const PLAIN_METHODS: &[&str] = &[
     "items",
     "keys",
     "split",
@@ -210,4 +212,38 @@ pub(super) fn iterates(name: &str) -> bool {
 /// Whether a method goes through its arguments.
 pub(super) fn method_iterates(name: &str) -> bool {
     ITERATING_METHODS.contains(&name)
+}
+
+/// Whether the language's own truth of an expression is Python's, whatever it holds.
+pub(super) fn is_plain_truth(expr: &Expr) -> bool {
+    match expr {
+        Expr::Compare(_)
+        | Expr::BooleanLiteral(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::NoneLiteral(_) => true,
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Name(name) => TRUTHS.contains(&name.id.as_str()),
+            Expr::Attribute(method) => TRUTH_METHODS.contains(&method.attr.as_str()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether an expression surely is no query.
+pub(super) fn is_no_query(expr: &Expr) -> bool {
+    match expr {
+        Expr::List(_) | Expr::Tuple(_) | Expr::Set(_) | Expr::Dict(_) | Expr::StringLiteral(_) | Expr::FString(_) => {
+            true
+        }
+        Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) | Expr::NumberLiteral(_) => true,
+        Expr::BytesLiteral(_) | Expr::NoneLiteral(_) | Expr::BooleanLiteral(_) | Expr::Lambda(_) => true,
+        Expr::Call(call) => match call.func.as_ref() {
+            Expr::Name(name) => is(&name.id) || name.id == "ip_network",
+            Expr::Attribute(method) => PLAIN_METHODS.contains(&method.attr.as_str()),
+            _ => false,
+        },
+        _ => false,
+    }
 }

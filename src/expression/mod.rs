@@ -7,11 +7,14 @@
 //!
 //! The engine behind it is private to this module; `docs/decisions/0008-expressions.md` tells which and why.
 
+mod asking;
 mod bridge;
 mod builtins;
 mod calls;
+mod ending;
 mod host;
 mod lookup;
+mod places;
 mod prelude;
 mod program;
 mod pure;

@@ -1,6 +1,6 @@
 //! The object surface: which Python text goes in front of an expression.
 //!
-//! The prelude is two Python files and a table of model classes. Running all of it for each evaluation would cost more
+//! The prelude is three Python files and a table of model classes. Running all of it for each evaluation would cost more
 //! than most expressions, so a program gets just the definitions that it can reach, found by names.
 
 use std::{
@@ -14,9 +14,10 @@ use ruff_python_ast::{
 };
 use ruff_text_size::{Ranged, TextRange};
 
-use super::Names;
+use super::{Names, Purpose, Variables};
 
 const PRELUDE: &str = include_str!("prelude.py");
+const FUNCTIONS: &str = include_str!("functions.py");
 const LIBRARY: &str = include_str!("library.py");
 
 /// Model classes that expressions may name: module, class, kind.
@@ -258,6 +259,7 @@ static ITEMS: LazyLock<Items> = LazyLock::new(|| {
     // Imports first: what follows may use them at once. The surface comes before the library, which builds on it.
     add(&mut items, &LIBRARY[..LIBRARY.find("class _Module").unwrap_or(0)]);
     add(&mut items, PRELUDE);
+    add(&mut items, FUNCTIONS);
     add(&mut items, &LIBRARY[LIBRARY.find("class _Module").unwrap_or(0)..]);
     if let Some(template) = items.find("_Object").map(|item| item.text.clone()) {
         for (_, class, kind) in MODELS {
@@ -371,8 +373,31 @@ pub(super) fn defines(name: &str) -> bool {
 }
 
 /// The prelude's names that expressions may use without an import.
-pub(super) fn public() -> impl Iterator<Item = &'static str> {
+fn public() -> impl Iterator<Item = &'static str> {
     ITEMS.by_name.keys().map(String::as_str).filter(|name| !name.starts_with('_'))
+}
+
+/// Names that the engine itself puts there.
+pub(super) fn special(name: &str, purpose: Purpose) -> bool {
+    match name {
+        "request" | "context" | "http_request" | "ak_call_policy" | "ak_create_event" | "ak_client_ip" => true,
+        "ak_is_sso_flow" => purpose == Purpose::Policy,
+        "user" => purpose == Purpose::Mapping,
+        _ => false,
+    }
+}
+
+/// The defined name that is nearest to one that is not.
+pub(super) fn nearest(name: &str, variables: &Variables) -> Option<String> {
+    let special = ["request", "context", "http_request", "ak_client_ip", "ak_call_policy", "ak_create_event"];
+    let all: Vec<&str> = public().collect();
+    all.into_iter()
+        .chain(special)
+        .chain(variables.names.iter().map(String::as_str))
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
+        .min()
+        .map(|(_, known)| known.to_owned())
 }
 
 /// The kinds of the model classes among names.

@@ -228,7 +228,7 @@ impl Inner {
         let reads = |name: &str| parts.free.contains(name);
         let mut wanted: Vec<&str> = parts.free.iter().map(String::as_str).collect();
         // Those that are made of others here.
-        wanted.retain(|name| !rewrite::special(name, self.variables.purpose));
+        wanted.retain(|name| !prelude::special(name, self.variables.purpose));
         wanted.extend(parts.imports.iter().map(|(_, value)| value.split('.').next().unwrap_or_default()));
         if self.reach.context {
             wanted.push("_gw_context");

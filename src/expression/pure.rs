@@ -4,13 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
+use num_bigint::BigInt;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
-use super::{
-    bridge::number,
-    value::{Map, Value},
-};
+use super::value::{Map, Value};
 
 /// Runs a function; an error is a `ValueError` of the expression.
 pub(super) fn run(name: &str, arguments: &[Value]) -> Result<Value, String> {
@@ -338,4 +336,9 @@ fn unquote(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A whole number as a value.
+fn number(number: u128) -> Value {
+    i64::try_from(number).map_or_else(|_| Value::Big(BigInt::from(number)), Value::Int)
 }

@@ -13,12 +13,12 @@ use ruff_python_ast::{
 use ruff_python_parser::{Parsed, parse_module};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::{Fault, Names, Purpose, Variables, builtins, prelude};
+use super::{
+    Fault, Names, Variables, builtins,
+    places::{Places, wrap},
+    prelude,
+};
 
-/// The line that the text is put under.
-const HEAD: &str = "def _gw_body():\n";
-/// What each line is indented by.
-const INDENT: usize = 4;
 /// How deeply a text may nest.
 const DEPTH: usize = 180;
 /// The longest text in bytes.
@@ -104,10 +104,10 @@ pub(super) fn rewrite(source: &str, variables: &Variables) -> Result<Rewritten, 
         free.insert(name.clone());
         let known = builtins::is(name)
             || prelude::defines(name)
-            || special(name, variables.purpose)
+            || prelude::special(name, variables.purpose)
             || variables.names.contains(name);
         if !known {
-            let near = nearest(name, variables);
+            let near = prelude::nearest(name, variables);
             warnings.push(places.fault(
                 *range,
                 "name",
@@ -119,78 +119,6 @@ pub(super) fn rewrite(source: &str, variables: &Variables) -> Result<Rewritten, 
     let names = if writer.computed { Names::All } else { Names::Only(writer.names) };
     let (yields, imports, helpers) = (writer.yields, writer.imports, writer.helpers);
     Ok(Rewritten { text, parsed, yields, imports, free, helpers, names, warnings })
-}
-
-/// Names that the engine itself puts there.
-pub(super) fn special(name: &str, purpose: Purpose) -> bool {
-    match name {
-        "request" | "context" | "http_request" | "ak_call_policy" | "ak_create_event" | "ak_client_ip" => true,
-        "ak_is_sso_flow" => purpose == Purpose::Policy,
-        "user" => purpose == Purpose::Mapping,
-        _ => false,
-    }
-}
-
-fn nearest(name: &str, variables: &Variables) -> Option<String> {
-    let special = ["request", "context", "http_request", "ak_client_ip", "ak_call_policy", "ak_create_event"];
-    let all: Vec<&str> = prelude::public().collect();
-    all.into_iter()
-        .chain(special)
-        .chain(variables.names.iter().map(String::as_str))
-        .map(|known| (strsim::damerau_levenshtein(known, name), known))
-        .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
-        .min()
-        .map(|(_, known)| known.to_owned())
-}
-
-/// The text as the body of a function. Lines that are blank stay as they are.
-fn wrap(source: &str) -> String {
-    let mut text = String::with_capacity(HEAD.len() + source.len() * 5 / 4);
-    text.push_str(HEAD);
-    for line in source.replace("\r\n", "\n").replace('\r', "\n").split_inclusive('\n') {
-        if !line.trim().is_empty() {
-            text.push_str("    ");
-        }
-        text.push_str(line);
-    }
-    text.push('\n');
-    text
-}
-
-/// Where the lines of the wrapped text begin.
-struct Places<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
-
-impl<'a> Places<'a> {
-    fn new(text: &'a str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, starts }
-    }
-
-    /// A fault at a place of the wrapped text, in terms of the text that was given.
-    fn fault(&self, range: TextRange, construct: &str, message: String, help: Option<String>) -> Fault {
-        // What is missing at the end is missing where the text ends, not on the empty lines after it.
-        let offset = range.start().to_usize().min(self.text.trim_end().len());
-        let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
-        let start = self.starts.get(line).copied().unwrap_or_default();
-        let characters = |from: usize, to: usize| self.text.get(from..to).map_or(0, |text| text.chars().count());
-        let column = characters(start, offset);
-        let end = self.starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
-        let width = characters(offset, range.end().to_usize().clamp(offset, end.max(offset)));
-        // The line of the head and the indentation are ours.
-        let (line, column) = if line == 0 { (1, 0) } else { (line, column.saturating_sub(INDENT)) };
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Fault {
-            line: number(line),
-            column: number(column + 1),
-            width: number(width.max(1)),
-            construct: construct.to_owned(),
-            message,
-            help,
-        }
-    }
 }
 
 struct Writer<'a> {
@@ -265,14 +193,14 @@ impl<'a> Writer<'a> {
         match expr {
             Expr::BoolOp(both) => both.values.iter().for_each(|value| self.test(value)),
             Expr::UnaryOp(not) if not.op == UnaryOp::Not => self.visit_expr(expr),
-            _ if is_plain_truth(expr) => self.visit_expr(expr),
+            _ if builtins::is_plain_truth(expr) => self.visit_expr(expr),
             _ => self.wrap(expr.range(), "_gw_t", |writer| writer.visit_expr(expr)),
         }
     }
 
     /// An expression that is gone through: a query has to have its rows by then.
     fn rows(&mut self, expr: &'a Expr) {
-        if is_no_query(expr) {
+        if builtins::is_no_query(expr) {
             self.visit_expr(expr);
         } else {
             self.wrap(expr.range(), "_gw_f", |writer| writer.visit_expr(expr));
@@ -695,39 +623,5 @@ impl<'a> Writer<'a> {
             }
             _ => walk_expr(self, expr),
         }
-    }
-}
-
-/// Whether the language's own truth of an expression is Python's, whatever it holds.
-fn is_plain_truth(expr: &Expr) -> bool {
-    match expr {
-        Expr::Compare(_)
-        | Expr::BooleanLiteral(_)
-        | Expr::NumberLiteral(_)
-        | Expr::StringLiteral(_)
-        | Expr::NoneLiteral(_) => true,
-        Expr::Call(call) => match call.func.as_ref() {
-            Expr::Name(name) => builtins::TRUTHS.contains(&name.id.as_str()),
-            Expr::Attribute(method) => builtins::TRUTH_METHODS.contains(&method.attr.as_str()),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Whether an expression surely is no query.
-fn is_no_query(expr: &Expr) -> bool {
-    match expr {
-        Expr::List(_) | Expr::Tuple(_) | Expr::Set(_) | Expr::Dict(_) | Expr::StringLiteral(_) | Expr::FString(_) => {
-            true
-        }
-        Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) | Expr::NumberLiteral(_) => true,
-        Expr::BytesLiteral(_) | Expr::NoneLiteral(_) | Expr::BooleanLiteral(_) | Expr::Lambda(_) => true,
-        Expr::Call(call) => match call.func.as_ref() {
-            Expr::Name(name) => builtins::is(&name.id) || name.id == "ip_network",
-            Expr::Attribute(method) => builtins::PLAIN_METHODS.contains(&method.attr.as_str()),
-            _ => false,
-        },
-        _ => false,
     }
 }

@@ -1,10 +1,9 @@
 //! Leading the conversation between a sandbox and a host.
 
-use std::time::{Duration, Instant};
-
 use super::{
-    Error, ErrorKind, Host, HostError, Limits, Outcome, Program, Scope,
-    session::{Ask, Reply, SINGLE, Session, Turn},
+    Error, Host, Limits, Outcome, Program, Scope,
+    asking::{Deadline, answer},
+    session::{SINGLE, Session, Turn},
     worker,
 };
 
@@ -17,7 +16,7 @@ use super::{
 ///
 /// The expression raised an exception, went beyond its limits, or asked to be skipped; the host refused; the worker died.
 pub async fn evaluate(program: &Program, scope: Scope, host: &dyn Host, limits: &Limits) -> Result<Outcome, Error> {
-    let deadline = Deadline { at: Instant::now() + limits.total, total: limits.total };
+    let deadline = Deadline::after(limits.total);
     if program.0.heavy {
         return worker::evaluate(program, scope, host, limits, deadline).await;
     }
@@ -33,47 +32,4 @@ pub async fn evaluate(program: &Program, scope: Scope, host: &dyn Host, limits: 
             }
         }
     }
-}
-
-/// When an evaluation has to be over.
-#[derive(Clone, Copy)]
-pub(super) struct Deadline {
-    at: Instant,
-    total: Duration,
-}
-
-impl Deadline {
-    /// What is left of the time.
-    pub fn left(&self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
-    }
-
-    /// The error of being late.
-    pub fn missed(&self) -> Error {
-        Error { kind: ErrorKind::Timeout(self.total), line: None }
-    }
-}
-
-/// Asks the host within the evaluation's limits. Exceptions for the expression are the inner error.
-pub(super) async fn answer(
-    host: &dyn Host,
-    ask: Ask,
-    calls: usize,
-    limits: &Limits,
-    deadline: Deadline,
-) -> Result<Result<Reply, HostError>, Error> {
-    if calls > limits.calls {
-        return Err(Error { kind: ErrorKind::Calls(limits.calls), line: None });
-    }
-    if deadline.left().is_zero() {
-        return Err(deadline.missed());
-    }
-    let asked = async {
-        match ask {
-            Ask::Attributes(objects, names) => host.attributes(&objects, &names).await.map(Reply::Attributes),
-            Ask::Query(query) => host.query(query).await.map(Reply::Value),
-            Ask::Call(call) => host.call(call).await.map(Reply::Value),
-        }
-    };
-    tokio::time::timeout(deadline.left(), asked).await.map_err(|_| deadline.missed())
 }

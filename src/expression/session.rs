@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits. The same conversation is led in the process and, over a pipe, with a worker.
 
-use std::{collections::HashMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use monty::RunProgress;
 use monty_types::{
@@ -12,11 +12,12 @@ use monty_types::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Error, ErrorKind, Limits, LogLine, Outcome, PlanChange, Program, Scope,
-    bridge::{Inward, Made, Outward, QUERY, related, text},
+    Error, ErrorKind, Limits, LogLine, Outcome, Program, Scope,
+    bridge::{Given, Inward, Made, Outward, QUERY, related, text},
     calls,
+    ending::{exception, line, now, plan_changes, put},
     host::{Call, HostError, Names, ObjectRef, Query},
-    program::{Code, Comes},
+    program::Comes,
     pure,
     value::{Handle, Map, Value},
 };
@@ -58,7 +59,7 @@ pub(super) struct Session {
     comes: Comes,
     state: State,
     /// What the host gave of each object, by its identity in the sandbox.
-    given: HashMap<MontyUuid, Handle>,
+    given: Given,
     messages: Vec<String>,
     log: Vec<LogLine>,
     /// What may still be logged, in bytes.
@@ -142,7 +143,7 @@ impl Session {
             ("plan".to_owned(), scope.plan.as_ref().map_or(Value::None, |plan| map(reach.context, plan))),
             ("variables".to_owned(), Value::Map(variables)),
         ]));
-        let mut inward = Inward::default();
+        let mut inward = Inward::of(program);
         inward.collect(&tree);
         let mut session = Self {
             program: program.clone(),
@@ -153,7 +154,7 @@ impl Session {
             tree,
             comes: Comes::Nothing,
             state: State::Over,
-            given: HashMap::new(),
+            given: Given::default(),
             messages: Vec::new(),
             log: Vec::new(),
             room: limits.output,
@@ -217,7 +218,7 @@ impl Session {
                         let attributes = attributes.unwrap_or_default();
                         // Objects within attributes have to be made as well; their attributes are fetched next.
                         handle.attributes = Some(attributes.clone());
-                        attributes.values().for_each(|value| self.inward.collect(value));
+                        self.inward.collect_attributes(Some(&attributes));
                     }
                 }
                 self.fetch()
@@ -248,7 +249,7 @@ impl Session {
     fn answer(&mut self, progress: RunProgress, value: Value) -> Turn {
         let turn = match progress {
             RunProgress::FunctionCall(call) => {
-                let mut inward = Inward::default();
+                let mut inward = Inward::of(&self.program);
                 inward.collect(&value);
                 let object = if inward.made.is_empty() {
                     MontyObject::Tuple(vec![MontyObject::Bool(false), inward.convert(&value)])
@@ -322,9 +323,10 @@ impl Session {
 
     /// A call of the prelude's one door.
     fn native(&mut self, function: &str, mut arguments: Vec<MontyObject>) -> Result<Native, String> {
-        let mut outward = Outward::new(self.limits.output, false, self.program.0.names.clone());
+        let mut outward = Outward::new(self.limits.output, false, &self.program, self.given.clone());
         match function {
             "place" => {
+                drop(outward);
                 let Some(MontyObject::List(made)) = arguments.pop() else { return Err("nothing was made".to_owned()) };
                 let (value, mut inward, outer) = match std::mem::replace(&mut self.state, State::Over) {
                     State::Place(value, inward) => (value, inward, false),
@@ -333,7 +335,7 @@ impl Session {
                 for (one, object) in made.into_iter().zip(&inward.made) {
                     let MontyObject::ClassInstance(one) = one else { continue };
                     if let Made::Object(handle) = object {
-                        self.given.insert(one.instance_id, handle.clone());
+                        Arc::make_mut(&mut self.given).insert(one.instance_id, handle.clone());
                     }
                     inward.ids.push((one.instance_id, one.class_type));
                 }
@@ -390,6 +392,7 @@ impl Session {
                     let Value::Handle(handle) = outward.convert(MontyObject::ClassInstance(one))? else {
                         return Err("only objects can be saved".to_owned());
                     };
+                    drop(outward);
                     Ok(Native::Ask(Ask::Call(self.save(id, handle))))
                 }
                 _ => Err("only objects can be saved".to_owned()),
@@ -422,7 +425,7 @@ impl Session {
             _ => Map::new(),
         };
         let changes = now.into_iter().filter(|(name, value)| before.get(name) != Some(value)).collect();
-        self.given.insert(id, handle);
+        Arc::make_mut(&mut self.given).insert(id, handle);
         Call::Save { object, changes }
     }
 
@@ -430,7 +433,7 @@ impl Session {
         let MontyObject::List(parts) = result else {
             return self.fail(ErrorKind::Sandbox("the program has no result".to_owned()), None);
         };
-        let mut outward = Outward::new(self.limits.output, true, self.program.0.names.clone());
+        let mut outward = Outward::new(self.limits.output, true, &self.program, self.given.clone());
         let mut values = Vec::with_capacity(parts.len() + 1);
         let mut changes = MontyObject::None;
         for (at, part) in parts.into_iter().enumerate() {
@@ -551,69 +554,6 @@ impl Session {
 enum Native {
     Value(MontyObject),
     Ask(Ask),
-}
-
-/// Puts the rows of queries where the queries stand.
-fn put(value: &mut Value, rows: &[Value]) {
-    match value {
-        Value::Handle(handle) if handle.kind == QUERY => {
-            *value = handle.id.parse::<usize>().ok().and_then(|at| rows.get(at)).cloned().unwrap_or_default();
-        }
-        Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
-            items.iter_mut().for_each(|item| put(item, rows))
-        }
-        Value::Map(map) => map.values_mut().for_each(|value| put(value, rows)),
-        Value::Dict(pairs) => pairs.iter_mut().for_each(|(_, value)| put(value, rows)),
-        _ => {}
-    }
-}
-
-fn plan_changes(changes: Value) -> Vec<PlanChange> {
-    let Value::List(changes) = changes else { return Vec::new() };
-    changes
-        .into_iter()
-        .filter_map(|change| match change {
-            Value::Tuple(change) => match &change[..] {
-                [Value::Text(what), Value::Text(url)] if what == "redirect" => Some(PlanChange::Redirect(url.clone())),
-                [Value::Text(what), stage] if what == "append" => Some(PlanChange::Append(stage.clone())),
-                [Value::Text(what), stage, Value::Int(at)] if what == "insert" => {
-                    Some(PlanChange::Insert(stage.clone(), *at))
-                }
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect()
-}
-
-/// The innermost line of the expression itself in a traceback.
-fn line(code: &Code, error: &MontyException) -> Option<u32> {
-    error
-        .traceback()
-        .iter()
-        .rev()
-        .map(|frame| frame.start.line)
-        .find(|line| *line > code.before && *line <= code.last)
-        .map(|line| line - code.before)
-}
-
-fn exception(name: &str, message: String) -> MontyException {
-    // The language has one exception for whatever goes wrong outside.
-    let name = if name == "ConnectionError" { "OSError" } else { name };
-    MontyException::new(name.parse().unwrap_or(ExcType::RuntimeError), Some(message))
-}
-
-/// What `datetime.now` and `date.today` are at a moment in UTC.
-fn now(call: &OsFunctionCall, moment: jiff::civil::DateTime) -> MontyObject {
-    let inward = Inward::default();
-    match call {
-        OsFunctionCall::DateTimeNow(Some(zone)) => {
-            let shift = jiff::SignedDuration::from_secs(i64::from(zone.offset_seconds));
-            inward.convert(&Value::DateTime(moment.saturating_add(shift), Some(zone.offset_seconds)))
-        }
-        OsFunctionCall::DateTimeNow(None) => inward.convert(&Value::DateTime(moment, None)),
-        _ => inward.convert(&Value::Date(moment.date())),
-    }
 }
 
 /// How long a worker may be silent.

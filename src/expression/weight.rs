@@ -134,6 +134,20 @@ impl Scale {
     }
 }
 
+/// Whether a regular expression is used that could take long to build or to match: one with counted repetition, with
+/// what needs backtracking, or one that is not written there at all. The language does not look at the clock inside.
+fn is_wild_pattern(call: &ruff_python_ast::ExprCall) -> bool {
+    let at = match call.func.as_ref() {
+        Expr::Name(name) if matches!(name.id.as_str(), "regex_match" | "regex_replace") => 1,
+        Expr::Attribute(method) if matches!(method.value.as_ref(), Expr::Name(module) if module.id == "re") => 0,
+        _ => return false,
+    };
+    let Some(Expr::StringLiteral(pattern)) = call.arguments.args.get(at) else { return true };
+    let text = pattern.value.to_str();
+    let refers = |digit: char| text.contains(&format!("\\{digit}"));
+    text.contains('{') || text.contains("(?") || ('1'..='9').any(refers)
+}
+
 /// `"…{name}…".format(…)` without widths is as long as its parts.
 fn is_plain_format(call: &ruff_python_ast::ExprCall) -> bool {
     let Expr::Attribute(method) = call.func.as_ref() else { return false };
@@ -293,7 +307,7 @@ impl<'a> Visitor<'a> for Scale {
                         ""
                     }
                 };
-                self.heavy |= ENDLESS.contains(&name);
+                self.heavy |= ENDLESS.contains(&name) || is_wild_pattern(call);
                 if AMPLIFY.contains(&name) && !is_plain_format(call) {
                     self.amplify();
                 }

@@ -26,8 +26,9 @@ use tokio::{
 };
 
 use super::{
-    Error, ErrorKind, Host, HostError, Limits, Outcome, Program, Scope, Variables, compile,
-    run::{Deadline, answer},
+    Error, ErrorKind, Host, HostError, Limits, Outcome, Program, Scope, Variables,
+    asking::{Deadline, answer},
+    compile,
     session::{Ask, Reply, Session, Turn, patience},
 };
 

@@ -116,7 +116,7 @@ def run(case):
     world["_gw_native"] = native
     library = open(ROOT + "library.py").read()
     cut = library.index("class _Module")
-    exec(library[:cut] + open(ROOT + "prelude.py").read() + library[cut:], world)
+    exec(library[:cut] + open(ROOT + "prelude.py").read() + open(ROOT + "functions.py").read() + library[cut:], world)
     prelude = open(ROOT + "prelude.py").read()
     start = prelude.index("class _Object:")
     template = prelude[start:prelude.index("\n\n\n", start)]

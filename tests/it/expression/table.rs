@@ -450,3 +450,30 @@ fn values_survive_being_kept() {
     let outcome = run_with("return data", scope, &world).expect("an outcome");
     assert_eq!(outcome.value, Value::Map(through));
 }
+
+#[test]
+fn attributes_that_an_expression_does_not_name_stay_with_their_object() {
+    let world = World::new();
+    let user = Handle::with(
+        "authentik_core.user",
+        "u9",
+        map(
+            json!({"username": "x", "email": "e", "attributes": {"a": {"$handle": {"kind": "k", "id": "i", "attributes": {}}}}}),
+        ),
+    );
+    let scope = Scope { context: map(json!({"who": Value::Handle(user).to_json()})), ..Scope::default() };
+    let outcome = run_with("context['who'].email = 'f'\nreturn context['who']", scope, &world).expect("an outcome");
+    assert_eq!(outcome.value, outcome.context["who"]);
+    let Value::Handle(user) = outcome.value else { panic!("no user") };
+    let attributes = user.attributes.expect("attributes");
+    assert_eq!(attributes["email"], "f".into());
+    assert!(
+        matches!(&attributes["attributes"], Value::Map(map) if matches!(&map["a"], Value::Handle(one) if one.id == "i"))
+    );
+
+    // Names that are computed reach all of them.
+    let scope = Scope { user: Some(world.user("u1")), ..Scope::default() };
+    let outcome = run_with("return getattr(request.user, 'e' + 'mail'), '{0.uid}'.format(request.user)", scope, &world)
+        .expect("an outcome");
+    assert_eq!(outcome.value, value(json!({"$tuple": ["marie@example.com", "uid-marie"]})));
+}
