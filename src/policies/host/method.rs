@@ -112,7 +112,8 @@ async fn hash(host: &Directory<'_>, user: &ObjectRef) -> Result<Option<String>, 
         return Ok(None);
     }
     Ok(match host.object(user).await?.secrets.get("password") {
-        Some(SecretState::Password(hash)) => Some(hash.clone()),
+        // A mark that there is no password is none.
+        Some(SecretState::Password(hash)) if !hash.starts_with('!') => Some(hash.clone()),
         _ => None,
     })
 }

@@ -114,7 +114,8 @@ impl Lab {
         let (subject, visit) = (self.person("ada").await, visit());
         let context = plan.as_ref().map(|plan| plan.context.clone()).unwrap_or_default();
         let mut request = Request { subject: &subject, visit: Some(&visit), context, plan, debug: false };
-        let run = engine::run(&self.world, &self.model().await, None, &policy, &mut request);
+        let model = self.model().await;
+        let run = engine::run(&self.world, &model, None, &policy, &mut request);
         run.await.map(|verdict| verdict.raw.to_json()).map_err(|error| error.to_string())
     }
 
