@@ -41,6 +41,7 @@ pub(super) enum Reply {
 }
 
 /// What comes of a step.
+#[allow(clippy::large_enum_variant, reason = "each lives for one step; a box would cost more than it saves")]
 pub(super) enum Turn {
     Ask(Ask),
     Done(Box<Outcome>),
@@ -67,6 +68,7 @@ pub(super) struct Session {
     printed: Printed,
 }
 
+#[allow(clippy::large_enum_variant, reason = "each lives for one step; a box would cost more than it saves")]
 enum State {
     /// Attributes of objects are being fetched.
     Fetch(Vec<usize>),
@@ -551,6 +553,7 @@ impl Session {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "each lives for one step; a box would cost more than it saves")]
 enum Native {
     Value(MontyObject),
     Ask(Ask),

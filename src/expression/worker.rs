@@ -49,6 +49,7 @@ enum Order {
     Reply(Result<Reply, HostError>),
 }
 
+#[allow(clippy::large_enum_variant, reason = "each lives for one step; a box would cost more than it saves")]
 #[derive(Serialize, Deserialize)]
 enum Report {
     Ready,
