@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Family, Key, Kind, Report, SecretState},
-    store::{Checked, check_password},
+    store::{Checked, try_password},
 };
 
 /// Refuses a new password that the user has used before.
@@ -76,7 +76,7 @@ impl Policy for Behaviour {
         hashes.extend(at.world.store().former_passwords(person.id(), wanted).await?);
         hashes.truncate(wanted);
         for hash in &hashes {
-            let checked = check_password(Some(hash), &password).await;
+            let checked = try_password(Some(hash), &password).await;
             if checked.map_err(|error| PolicyError::Broken(error.to_string()))? != Checked::Wrong {
                 return Ok(Verdict::failing("This password was used before. Please choose another one."));
             }

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{Kind, SecretState},
     policies::access::{self, Who},
-    store::{Checked, check_password},
+    store::{Checked, try_password},
 };
 
 /// Runs a method.
@@ -78,7 +78,7 @@ async fn of_user(
         "check_password" => {
             let candidate = first.and_then(Value::as_text).unwrap_or_default();
             let hash = hash(host, user).await?;
-            let checked = check_password(hash.as_deref(), candidate).await;
+            let checked = try_password(hash.as_deref(), candidate).await;
             Ok(Value::Bool(checked.map_err(|error| HostError::fatal(error.to_string()))? != Checked::Wrong))
         }
         "set_password" => match first {
