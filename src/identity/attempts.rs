@@ -95,8 +95,8 @@ impl Account<'_> {
 
 /// How long after the attempt before it an attempt must come, in microseconds; `count` includes it.
 fn wait(count: i64) -> i64 {
-    match u32::try_from(count - FREE) {
-        Ok(over) if over > 0 => 1_000_000_i64.saturating_mul(1_i64 << (over - 1).min(30)).min(LONGEST),
+    match count - FREE {
+        over if over > 0 => 1_000_000_i64.saturating_mul(1_i64 << (over - 1).min(30)).min(LONGEST),
         _ => 0,
     }
 }

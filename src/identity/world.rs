@@ -33,6 +33,9 @@ pub struct Means {
     pub breaches: Option<PathBuf>,
 }
 
+/// Who was looked up, whether found or not.
+type People = HashMap<Uuid, Option<Arc<Person>>>;
+
 /// The server's state behind all requests. Cheap to clone.
 #[derive(Clone)]
 pub struct World {
@@ -47,7 +50,7 @@ struct Inner {
     model: RwLock<Option<Arc<Model>>>,
     /// Held while a new model is loaded, so that one request does it for all.
     loading: tokio::sync::Mutex<()>,
-    people: Mutex<(i64, HashMap<Uuid, Option<Arc<Person>>>)>,
+    people: Mutex<(i64, People)>,
 }
 
 impl World {

@@ -168,12 +168,11 @@ impl Stage for Behaviour {
                 None => unknown(at, &declared).await,
             };
         }
-        if found.is_none() {
-            if !declared.pretend_user_exists || declared.user_fields.is_empty() {
-                backends::reputation(at, &typed, -1).await?;
-                return unknown(at, &declared).await;
-            }
-            // What a failure does to the name's reputation follows with the password, as it does for those who exist.
+        // Where unknown people are pretended to exist, the name's reputation suffers with the password, as it does for those
+        // who exist.
+        if found.is_none() && (!declared.pretend_user_exists || declared.user_fields.is_empty()) {
+            backends::reputation(at, &typed, -1).await?;
+            return unknown(at, &declared).await;
         }
         Ok(Next::Passed(at.prove(Evidence::Named)))
     }

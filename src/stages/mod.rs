@@ -16,6 +16,7 @@ pub mod devices;
 pub mod dummy;
 pub mod duo_api;
 pub mod duo_device;
+mod duo_setup;
 pub mod email;
 pub mod email_device;
 pub mod identification;
@@ -26,12 +27,14 @@ pub mod mutual_tls;
 mod one_time;
 mod passkey;
 pub mod password;
+mod password_check;
 pub mod prompt;
 mod prompt_field;
 pub mod prompt_stage;
 pub mod redirect;
 mod sent_code;
 pub mod sms_device;
+mod sms_setup;
 pub mod source;
 pub mod static_device;
 mod text_message;
@@ -45,6 +48,7 @@ pub mod user_logout;
 pub mod user_write;
 mod validation;
 pub mod webauthn_device;
+mod webauthn_setup;
 
 use crate::{
     flows::{
@@ -60,17 +64,17 @@ pub fn table() -> StageTable {
         (PASSING_REDIRECT, &redirect::Passing),
         (captcha::CaptchaStage::NAME, &captcha::Behaviour),
         (consent::ConsentStage::NAME, &consent::Behaviour),
-        (authenticator_duo::AuthenticatorDuoStage::NAME, &authenticator_duo::Behaviour),
-        (authenticator_sms::AuthenticatorSmsStage::NAME, &authenticator_sms::Behaviour),
+        (authenticator_duo::AuthenticatorDuoStage::NAME, &duo_setup::Behaviour),
+        (authenticator_sms::AuthenticatorSmsStage::NAME, &sms_setup::Behaviour),
         (authenticator_static::AuthenticatorStaticStage::NAME, &authenticator_static::Behaviour),
         (authenticator_totp::AuthenticatorTotpStage::NAME, &authenticator_totp::Behaviour),
         (authenticator_validate::AuthenticatorValidateStage::NAME, &validation::Behaviour),
-        (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &authenticator_webauthn::Behaviour),
+        (authenticator_webauthn::AuthenticatorWebAuthnStage::NAME, &webauthn_setup::Behaviour),
         (deny::DenyStage::NAME, &deny::Behaviour),
         (dummy::DummyStage::NAME, &dummy::Behaviour),
         (identification::IdentificationStage::NAME, &identification::Behaviour),
         (invitation_stage::InvitationStage::NAME, &invitation_stage::Behaviour),
-        (password::PasswordStage::NAME, &password::Behaviour),
+        (password::PasswordStage::NAME, &password_check::Behaviour),
         (prompt_stage::PromptStage::NAME, &prompt_stage::Behaviour),
         (redirect::RedirectStage::NAME, &redirect::Behaviour),
         (user_delete::UserDeleteStage::NAME, &user_delete::Behaviour),

@@ -254,7 +254,7 @@ pub(super) async fn ask_registration(
         .user_verification_policy(policy(declared.user_verification))
         .require_resident_key(declared.resident_key_requirement == ResidentKey::Required)
         .authenticator_attachment(attachment)
-        .exclude_credentials(Some(known.map(CredentialID::from).collect()));
+        .exclude_credentials(Some(known.collect()));
     let (mut asked, state) = party.generate_challenge_register(builder).map_err(|error| failed(&error))?;
     if let Some(selection) = &mut asked.public_key.authenticator_selection {
         selection.resident_key = Some(match declared.resident_key_requirement {

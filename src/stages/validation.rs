@@ -7,13 +7,12 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use super::{
-    authenticator_sms,
     authenticator_validate::{AuthenticatorValidateStage, DeviceClass, NotConfiguredAction},
     devices::{self, Device},
     duo_api::{Duo, DuoError},
     one_time,
     passkey::{self, Unproven},
-    sent_code,
+    sent_code, sms_setup,
     text_message::{self, Message, SendError},
     trusted_browser,
     webauthn_device::WebAuthnDevice,
@@ -337,7 +336,7 @@ async fn send(
         let problem = "Too many messages were sent. Please wait a few minutes.";
         return Ok(Err(Errors::of("selected_challenge", problem)));
     }
-    let code = sent_code::make(at, device.object.id, authenticator_sms::LASTS)?;
+    let code = sent_code::make(at, device.object.id, sms_setup::LASTS)?;
     let subject = Subject::Person(person.clone());
     let message = Message { number: &number, code: &code, subject: &subject, visit: at.visit };
     match text_message::send(at.world, &stage, &message).await {

@@ -96,6 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
+    #[allow(clippy::too_many_arguments, reason = "each is a column")]
     pub async fn change_reputation(
         &self,
         identifier: &str,

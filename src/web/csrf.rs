@@ -50,7 +50,8 @@ mod tests {
     fn only_own_pages_and_who_knows_the_secret_change_something() {
         let missing = Err("CSRF Failed: CSRF token missing.");
         let wrong = Err("CSRF Failed: CSRF token from the 'X-Authentik-Csrf' HTTP header incorrect.");
-        let table: &[(&str, &[(&str, &str)], Result<(), &str>)] = &[
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<(), &'a str>);
+        let table: &[Case<'_>] = &[
             ("GET", &[("sec-fetch-site", "cross-site")], Ok(())),
             ("HEAD", &[], Ok(())),
             ("POST", &[], missing),

@@ -234,7 +234,7 @@ fn of_user(model: &Model, object: &Arc<Object>, wanted: &Wanted, map: &mut Map) 
     let groups = ["is_superuser", "is_staff"].into_iter().any(|name| wanted.wants(name));
     // Relations are queries to expressions; they are values where a look-up goes through them.
     let through = ["ak_groups", "all_groups"].into_iter();
-    let through = through.filter(|name| wanted.through && wanted.below.contains_key(*name));
+    let through = through.filter(|name| wanted.through && (wanted.below.contains_key(*name) || wanted.wants(name)));
     let through: Vec<&str> = through.collect();
     if groups || !through.is_empty() {
         let Some(person) = Person::of(model, object.id)? else { return Ok(()) };

@@ -121,7 +121,8 @@ fn judge(kind: &KindInfo, row: &Row) -> Result<(), String> {
         }
     }
     for (field, secret) in &row.secrets {
-        match (kind.fields.get(*field).and_then(|info| info.secret), secret) {
+        let declared = kind.secret_names().find(|(name, _)| name == field).map(|(_, mode)| mode);
+        match (declared, secret) {
             (None, _) => return Err(format!("{} has no secret {field}", kind.name)),
             (Some(SecretMode::Password), SecretWrite::Seal(_) | SecretWrite::Sealed { .. })
             | (Some(SecretMode::Sealed), SecretWrite::Hash(_) | SecretWrite::Hashed(_)) => {
