@@ -12,8 +12,8 @@ use webauthn_rs_core::{
     internals::AuthenticatorData,
     proto::{
         AttestationConveyancePreference, AttestationMetadata, AuthenticationState, AuthenticatorAttachment, Credential,
-        CredentialID, ParsedAttestation, PublicKeyCredential, RegisterPublicKeyCredential, Registration,
-        RegistrationState, ResidentKeyRequirement, UserVerificationPolicy,
+        ParsedAttestation, PublicKeyCredential, RegisterPublicKeyCredential, Registration, RegistrationState,
+        ResidentKeyRequirement, UserVerificationPolicy,
     },
 };
 
