@@ -41,7 +41,7 @@ pub async fn write(
     world.store().write_events(&[event]).await
 }
 
-/// The event that [`write`] writes, for those who write several at once.
+/// The event that [`write()`] writes, for those who write several at once.
 pub fn record(
     world: &World,
     visit: Option<&Visit>,

@@ -1,7 +1,7 @@
 //! Runs the policies of a target for somebody, with a request or without: the one place where a binding decides.
 //!
 //! What the bindings of groups and users say, the order, the modes and the negation are
-//! [`access::decide`](super::access::decide)'s; what is added here is running the policies themselves, each within its
+//! [`access::decide`]'s; what is added here is running the policies themselves, each within its
 //! binding's time, before that decision is made.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
